@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Errors: a code that says 0 or -errno, and a sentence for people
+ */
+#ifndef CVQ_BASE_ERROR_H
+#define CVQ_BASE_ERROR_H
+
+/* The type name is the contract: 0, or a negative errno value. */
+typedef int cvq_err;
+
+/*
+ * Why something failed, for a person to read.  Filled only on failure; the text
+ * is UTF-8, names neither the program nor the file's path, and has no full stop.
+ */
+struct cvq_reason {
+	char text[256];
+};
+
+/*
+ * The code of everything that is wrong with a file's *content*.  Such a file is
+ * passed through unchanged; every other code means that cvq could not find out.
+ */
+#define CVQ_ERR_CONTENT (-95) /* -EOPNOTSUPP */
+
+/* Writes the sentence (if 'reason' is not NULL) and returns 'code'. */
+cvq_err cvq_explain(struct cvq_reason *reason, cvq_err code, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+#endif

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The bytes of a source file, and the count of what was read of them
+ */
+#ifndef CVQ_BASE_SOURCE_H
+#define CVQ_BASE_SOURCE_H
+
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+
+/* What one mount (or one library user) has read; any thread may add. */
+struct cvq_counters {
+	_Atomic uint64_t bytes_read;      /* bytes read from source files */
+	_Atomic uint64_t bytes_converted; /* bytes of FP16 or BF16 produced */
+};
+
+/* A source file open for reading.  Borrows both; any number of threads may read. */
+struct cvq_source {
+	int fd;
+	struct cvq_counters *counters; /* or NULL */
+};
+
+/*
+ * Reads exactly 'length' bytes at 'offset'.  Returns 0; -ENODATA if the file
+ * ends before; or what pread(2) failed with.
+ */
+cvq_err cvq_source_read(const struct cvq_source *source, void *buffer, size_t length,
+			uint64_t offset);
+
+#endif
