@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The policy: which files and tensors are converted, and how
+ *
+ * Filled once (defaults, then options), then only read.
+ */
+#ifndef CVQ_POLICY_POLICY_H
+#define CVQ_POLICY_POLICY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "cvq/cvq.h"
+
+/* A list of fnmatch(3) patterns.  Owns its strings. */
+struct cvq_globs {
+	char **patterns;
+	size_t count;
+	size_t capacity;
+};
+
+/* When a symlink of the source is shown as the file it points to. */
+enum cvq_symlinks {
+	CVQ_SYMLINKS_AUTO,   /* follow, unless root mounts for all users */
+	CVQ_SYMLINKS_FOLLOW, /* if it leaves the tree or hides a checkpoint's name */
+	CVQ_SYMLINKS_KEEP,   /* never */
+};
+
+struct cvq_policy {
+	struct cvq_globs convert_files;
+	bool convert_given;            /* the default pattern is gone: further ones add */
+	struct cvq_globs keep_files;   /* any case; wins over convert_files */
+	struct cvq_globs keep_tensors; /* names as in cvq_tensor.name */
+	enum cvq_dtype dtype;
+	enum cvq_overflow overflow;
+	enum cvq_checksum checksum;
+	uint32_t align; /* 0: the source's own */
+	enum cvq_symlinks symlinks;
+	double timeout; /* seconds the kernel may trust names and sizes */
+};
+
+/* Sets the defaults.  Returns 0 or -ENOMEM; release in either case. */
+cvq_err cvq_policy_init(struct cvq_policy *policy);
+void cvq_policy_release(struct cvq_policy *policy);
+
+/*
+ * Applies one option by its name on the command line without the dashes
+ * ("keep-tensor"; underscores are as good as dashes).  'value' is NULL for an
+ * option without one.
+ *
+ * Returns 0; -ENOENT if there is no such option; -EINVAL with a reason if the
+ * value is missing, superfluous or out of range; -ENOMEM.
+ */
+cvq_err cvq_policy_set(struct cvq_policy *policy, const char *option, const char *value,
+		       struct cvq_reason *reason);
+
+/* Whether 'option' is one of cvq_policy_set()'s, and whether it takes a value. */
+bool cvq_policy_has_option(const char *option, bool *takes_value);
+
+/*
+ * Whether the file at 'path' (relative to the source) asks for conversion.  A
+ * pattern with a slash is matched against the whole path, else against the name.
+ */
+bool cvq_policy_wants_file(const struct cvq_policy *policy, const char *path);
+
+/*
+ * Why a file whose name asks for conversion stays as it is, or NULL if it does
+ * not stay: the pattern that keeps it.
+ */
+const char *cvq_policy_keeping_pattern(const struct cvq_policy *policy, const char *path);
+
+/* Whether the tensor of that name stays FP32. */
+bool cvq_policy_keeps_tensor(const struct cvq_policy *policy, const char *name);
+
+/* The value as the option of that name spells it: "fp16", "inf", "seal", "auto". */
+const char *cvq_dtype_name(enum cvq_dtype dtype);
+const char *cvq_overflow_name(enum cvq_overflow overflow);
+const char *cvq_checksum_name(enum cvq_checksum checksum);
+const char *cvq_symlinks_name(enum cvq_symlinks symlinks);
+
+#endif
