@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the machine leaves behind: values, nodes, and the places in the stream
+ * that a rewrite may have to edit
+ *
+ * Private to the room.
+ */
+#ifndef CVQ_PICKLE_MACHINE_H
+#define CVQ_PICKLE_MACHINE_H
+
+#include "pickle/pickle.h"
+
+/*
+ * A value is 32 bits: its kind, and where it comes from.  Numbers and strings
+ * are not copied: they are the offset of the opcode that pushed them, and are
+ * decoded again when somebody asks.
+ */
+typedef uint32_t cvq_value;
+
+enum cvq_value_kind {
+	VALUE_OTHER,   /* something that cannot hold a tensor and does not matter */
+	VALUE_NONE,    /* */
+	VALUE_INT,     /* offset of its opcode */
+	VALUE_STRING,  /* offset of its opcode */
+	VALUE_GLOBAL,  /* index into globals */
+	VALUE_FLOAT32, /* the class FloatStorage: index into class_pushes */
+	VALUE_STORAGE, /* index into storages */
+	VALUE_NODE,    /* index into nodes */
+};
+
+#define VALUE_PAYLOAD_BITS 28
+#define VALUE_PAYLOAD_MASK ((1u << VALUE_PAYLOAD_BITS) - 1)
+
+static inline cvq_value cvq_value_make(enum cvq_value_kind kind, size_t payload)
+{
+	return (cvq_value)kind << VALUE_PAYLOAD_BITS | (cvq_value)payload;
+}
+
+static inline enum cvq_value_kind cvq_value_kind(cvq_value value)
+{
+	return (enum cvq_value_kind)(value >> VALUE_PAYLOAD_BITS);
+}
+
+static inline size_t cvq_value_payload(cvq_value value)
+{
+	return value & VALUE_PAYLOAD_MASK;
+}
+
+#define NO_INDEX UINT32_MAX
+
+/* Bytes of the pickle. */
+struct cvq_slice {
+	const char *data;
+	size_t length;
+};
+
+/* An importable name. */
+struct cvq_global {
+	struct cvq_slice module;
+	struct cvq_slice name;
+};
+
+enum cvq_node_type {
+	NODE_TUPLE,  /* 'count' items from 'first' on */
+	NODE_LIST,   /* children by position; sets too */
+	NODE_DICT,   /* children by key */
+	NODE_CALL,   /* REDUCE: callable(*arguments), then state and children */
+	NODE_OBJECT, /* NEWOBJ: class.__new__(class, *arguments), then state and children */
+};
+
+/*
+ * A container or object.  Lists and dicts remember only those children that can
+ * hold a tensor: a list of a million numbers costs nothing.
+ */
+struct cvq_node {
+	uint8_t type;
+	uint8_t on_path; /* the walk is inside it: a cycle */
+	uint32_t count;  /* elements so far, remembered or not */
+	uint32_t first;  /* item of a tuple, child of the others, or NO_INDEX */
+	uint32_t last;   /* child */
+	cvq_value callable;
+	cvq_value arguments;
+	cvq_value state;
+};
+
+struct cvq_child {
+	cvq_value key; /* of a dict */
+	cvq_value value;
+	uint32_t position; /* in a list */
+	uint32_t next;
+};
+
+/* A place where the stream pushes the class FloatStorage. */
+struct cvq_class_push {
+	uint32_t offset;
+	uint32_t length;
+	uint32_t storage;  /* the one it was pushed for, or NO_INDEX */
+	bool stack_global; /* the opcode takes its names from the stack */
+};
+
+/* A place where a persistent id says how long a storage is. */
+struct cvq_numel_push {
+	uint32_t offset;
+	uint32_t storage;
+};
+
+struct cvq_pickle {
+	const uint8_t *data;
+	size_t length; /* up to and including STOP */
+	cvq_value root;
+
+	struct cvq_global *globals;
+	size_t global_count, global_capacity;
+	struct cvq_node *nodes;
+	size_t node_count, node_capacity;
+	cvq_value *items;
+	size_t item_count, item_capacity;
+	struct cvq_child *children;
+	size_t child_count, child_capacity;
+
+	struct cvq_storage *storages;
+	size_t storage_count, storage_capacity;
+	struct cvq_tensor *tensors;
+	size_t tensor_count, tensor_capacity;
+
+	struct cvq_class_push *class_pushes;
+	size_t class_push_count, class_push_capacity;
+	struct cvq_numel_push *numel_pushes;
+	size_t numel_push_count, numel_push_capacity;
+	uint32_t *frames; /* offsets of FRAME opcodes */
+	size_t frame_count, frame_capacity;
+};
+
+/* Runs the stream: fills all but the tensors.  Returns as cvq_pickle_parse(). */
+cvq_err cvq_machine_run(struct cvq_pickle *pickle, size_t available,
+			struct cvq_reason *reason);
+
+/* Walks from the root: finds the tensors and which storages are plain. */
+cvq_err cvq_meaning_find(struct cvq_pickle *pickle, struct cvq_reason *reason);
+
+/* Decodes the opcode behind a VALUE_INT; false if it does not fit. */
+bool cvq_pickle_int(const struct cvq_pickle *pickle, cvq_value value, int64_t *number);
+
+/* The text behind a VALUE_STRING. */
+struct cvq_slice cvq_pickle_string(const struct cvq_pickle *pickle, cvq_value value);
+
+bool cvq_slice_is(struct cvq_slice slice, const char *text);
+
+#endif

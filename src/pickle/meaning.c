@@ -1,0 +1,371 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the graph means: tensors with their names, and which storages are plain
+ *
+ * A storage may change its element type only if nothing but plain tensors and
+ * parameters can see it.  So the walk visits every way from the root: what lies
+ * in lists, dicts, object attributes and the rebuild functions listed below is
+ * understood; what is an argument of any other function is kept as it is, since
+ * that function may rely on its type; a wrapper subclass, which repeats the type
+ * in places of its own, makes the file one that cvq does not understand.
+ *
+ * Facts: torch/_utils.py, torch/_tensor.py (rebuild functions).
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "pickle/machine.h"
+
+struct walk {
+	struct cvq_pickle *pickle;
+	struct cvq_reason *reason;
+	struct cvq_buffer name; /* of the value being looked at */
+	unsigned nesting;
+	size_t steps;
+	size_t name_bytes;
+};
+
+/* What a value is used for. */
+enum use {
+	USE_DATA,     /* plain data: a tensor in it may change its type */
+	USE_ARGUMENT, /* an unknown function sees it */
+};
+
+static cvq_err walk_value(struct walk *walk, cvq_value value, enum use use);
+
+static cvq_err not_understood(struct walk *walk, const char *what)
+{
+	return cvq_explain(walk->reason, CVQ_ERR_CONTENT, "its pickle %s", what);
+}
+
+/* ========================================================================== */
+/*                                   Names                                    */
+/* ========================================================================== */
+
+static void append_part(struct walk *walk, const char *text, size_t length)
+{
+	if (walk->name.length > 0)
+		cvq_buffer_append(&walk->name, ".", 1);
+	for (size_t i = 0; i < length; i++)
+		cvq_buffer_append(&walk->name, text[i] ? &text[i] : "?", 1);
+}
+
+static void append_position(struct walk *walk, uint64_t position)
+{
+	char text[24];
+	int length = snprintf(text, sizeof(text), "%llu", (unsigned long long)position);
+	append_part(walk, text, (size_t)length);
+}
+
+static void append_key(struct walk *walk, cvq_value key)
+{
+	int64_t number;
+	if (cvq_value_kind(key) == VALUE_STRING) {
+		struct cvq_slice text = cvq_pickle_string(walk->pickle, key);
+		append_part(walk, text.data, text.length);
+	} else if (cvq_pickle_int(walk->pickle, key, &number)) {
+		char text[24];
+		int length = snprintf(text, sizeof(text), "%lld", (long long)number);
+		append_part(walk, text, (size_t)length);
+	} else {
+		append_part(walk, "?", 1);
+	}
+}
+
+/* ========================================================================== */
+/*                                  Tensors                                   */
+/* ========================================================================== */
+
+/* Reads a tuple of numbers such as a shape.  'numbers' has room for 'count'. */
+static bool read_numbers(const struct cvq_pickle *pickle, const struct cvq_node *tuple,
+			 uint64_t *numbers)
+{
+	for (uint32_t i = 0; i < tuple->count; i++) {
+		int64_t number;
+		if (!cvq_pickle_int(pickle, pickle->items[tuple->first + i], &number) ||
+		    number < 0)
+			return false;
+		numbers[i] = (uint64_t)number;
+	}
+	return true;
+}
+
+static const struct cvq_node *tuple_node(const struct cvq_pickle *pickle, cvq_value value)
+{
+	if (cvq_value_kind(value) != VALUE_NODE)
+		return NULL;
+	const struct cvq_node *node = &pickle->nodes[cvq_value_payload(value)];
+	return node->type == NODE_TUPLE ? node : NULL;
+}
+
+/* Whether all elements of the tensor lie inside its storage. */
+static bool fits_storage(const struct cvq_tensor *tensor, uint64_t numel)
+{
+	uint64_t last = tensor->offset;
+	bool overflow = false;
+	for (uint32_t i = 0; i < tensor->dimensions; i++) {
+		if (tensor->shape[i] == 0)
+			return tensor->offset <= numel;
+		uint64_t reach;
+		overflow |= __builtin_mul_overflow(tensor->shape[i] - 1, tensor->stride[i],
+						   &reach);
+		overflow |= __builtin_add_overflow(last, reach, &last);
+	}
+	return !overflow && last < numel;
+}
+
+/* Adds the tensor that torch would build from these fields under the current name. */
+static cvq_err add_tensor(struct walk *walk, uint32_t storage, uint64_t offset,
+			  const struct cvq_node *shape, const struct cvq_node *stride)
+{
+	struct cvq_pickle *pickle = walk->pickle;
+	walk->name_bytes += walk->name.length + 1;
+	if (pickle->tensor_count >= CVQ_PICKLE_MAX_TENSORS ||
+	    walk->name_bytes > CVQ_PICKLE_MAX_NAMES)
+		return not_understood(walk, "holds too many tensors");
+	if (cvq_grow((void **)&pickle->tensors, &pickle->tensor_capacity,
+		     pickle->tensor_count, sizeof(*pickle->tensors)))
+		return -ENOMEM;
+
+	/* One allocation: shape, stride, name. */
+	size_t numbers = 2 * (size_t)shape->count * sizeof(uint64_t);
+	uint64_t *block = malloc(numbers + walk->name.length + 1);
+	if (!block)
+		return -ENOMEM;
+	char *name = (char *)block + numbers;
+	if (walk->name.length)
+		memcpy(name, walk->name.data, walk->name.length);
+	name[walk->name.length] = '\0';
+	struct cvq_tensor *tensor = &pickle->tensors[pickle->tensor_count++];
+	*tensor = (struct cvq_tensor){
+		.name = name,
+		.storage = storage,
+		.dimensions = shape->count,
+		.offset = offset,
+		.shape = block,
+		.stride = block + shape->count,
+	};
+	if (!read_numbers(pickle, shape, block) ||
+	    !read_numbers(pickle, stride, block + shape->count))
+		return not_understood(walk, "has a tensor of an unknown form");
+	if (!fits_storage(tensor, pickle->storages[storage].numel))
+		return cvq_explain(walk->reason, CVQ_ERR_CONTENT,
+				   "its tensor '%.100s' reaches beyond its storage", name);
+	return 0;
+}
+
+/* _rebuild_tensor(storage, offset, size, stride), and v2, which has more behind. */
+static cvq_err read_tensor(struct walk *walk, const struct cvq_node *arguments,
+			   enum use use)
+{
+	struct cvq_pickle *pickle = walk->pickle;
+	const cvq_value *fields = &pickle->items[arguments->first];
+	int64_t offset;
+	if (arguments->count < 4 || cvq_value_kind(fields[0]) != VALUE_STORAGE ||
+	    !cvq_pickle_int(pickle, fields[1], &offset) || offset < 0)
+		return not_understood(walk, "has a tensor of an unknown form");
+	const struct cvq_node *shape = tuple_node(pickle, fields[2]);
+	const struct cvq_node *stride = tuple_node(pickle, fields[3]);
+	if (!shape || !stride || shape->count != stride->count)
+		return not_understood(walk, "has a tensor of an unknown form");
+
+	uint32_t storage = (uint32_t)cvq_value_payload(fields[0]);
+	if (use == USE_ARGUMENT)
+		pickle->storages[storage].plain = false;
+	cvq_err err = add_tensor(walk, storage, (uint64_t)offset, shape, stride);
+	/* requires_grad, hooks, metadata */
+	for (uint32_t i = 4; i < arguments->count && !err; i++)
+		err = walk_value(walk, fields[i], USE_ARGUMENT);
+	return err;
+}
+
+/* ========================================================================== */
+/*                                  Functions                                 */
+/* ========================================================================== */
+
+typedef cvq_err read_function(struct walk *walk, const struct cvq_node *arguments,
+			      enum use use);
+
+static cvq_err call(struct walk *walk, cvq_value callable, cvq_value arguments,
+		    enum use use);
+
+/* Every argument is data: containers, and tensors made of other tensors. */
+static cvq_err read_all(struct walk *walk, const struct cvq_node *arguments, enum use use)
+{
+	cvq_err err = 0;
+	for (uint32_t i = 0; i < arguments->count && !err; i++)
+		err = walk_value(walk, walk->pickle->items[arguments->first + i], use);
+	return err;
+}
+
+/* _rebuild_parameter(data, requires_grad, hooks[, state]) */
+static cvq_err read_parameter(struct walk *walk, const struct cvq_node *arguments,
+			      enum use use)
+{
+	const cvq_value *fields = &walk->pickle->items[arguments->first];
+	if (arguments->count < 3)
+		return not_understood(walk, "has a parameter of an unknown form");
+	cvq_err err = walk_value(walk, fields[0], use);
+	if (!err)
+		err = walk_value(walk, fields[2], USE_ARGUMENT);
+	if (!err && arguments->count > 3)
+		err = walk_value(walk, fields[3], use);
+	return err;
+}
+
+/* _rebuild_from_type_v2(function, type, arguments, state) */
+static cvq_err read_typed(struct walk *walk, const struct cvq_node *arguments, enum use use)
+{
+	const cvq_value *fields = &walk->pickle->items[arguments->first];
+	if (arguments->count != 4)
+		return not_understood(walk, "has a tensor subclass of an unknown form");
+	cvq_err err = call(walk, fields[0], fields[2], use);
+	return err ? err : walk_value(walk, fields[3], use);
+}
+
+static cvq_err refuse_wrapper(struct walk *walk, const struct cvq_node *arguments,
+			      enum use use)
+{
+	(void)arguments;
+	(void)use;
+	return not_understood(walk,
+			      "has a wrapper subclass of tensor, whose parts cvq cannot "
+			      "tell apart");
+}
+
+static const struct function {
+	const char *module;
+	const char *name;
+	read_function *read;
+} functions[] = {
+	{"torch._utils", "_rebuild_tensor_v2", read_tensor},
+	{"torch._utils", "_rebuild_tensor", read_tensor},
+	{"torch._utils", "_rebuild_parameter", read_parameter},
+	{"torch._utils", "_rebuild_parameter_with_state", read_parameter},
+	{"torch._tensor", "_rebuild_from_type", read_typed},
+	{"torch._tensor", "_rebuild_from_type_v2", read_typed},
+	{"torch._utils", "_rebuild_sparse_tensor", read_all},
+	{"torch._utils", "_rebuild_sparse_csr_tensor", read_all},
+	{"torch._utils", "_rebuild_nested_tensor", read_all},
+	{"torch._utils", "_rebuild_wrapper_subclass", refuse_wrapper},
+	{"collections", "OrderedDict", read_all},
+	{"collections", "defaultdict", read_all},
+	{"collections", "Counter", read_all},
+	{"copyreg", "_reconstructor", read_all},
+	{"copy_reg", "_reconstructor", read_all},
+	{"builtins", "dict", read_all},
+	{"builtins", "list", read_all},
+	{"builtins", "set", read_all},
+	{"builtins", "frozenset", read_all},
+	{"__builtin__", "dict", read_all},
+	{"__builtin__", "list", read_all},
+	{"__builtin__", "set", read_all},
+	{"__builtin__", "frozenset", read_all},
+	{"torch", "Size", read_all},
+};
+
+static const struct function *find_function(const struct walk *walk, cvq_value callable)
+{
+	if (cvq_value_kind(callable) != VALUE_GLOBAL)
+		return NULL;
+	const struct cvq_global *global =
+		&walk->pickle->globals[cvq_value_payload(callable)];
+	for (size_t i = 0; i < sizeof(functions) / sizeof(*functions); i++)
+		if (cvq_slice_is(global->module, functions[i].module) &&
+		    cvq_slice_is(global->name, functions[i].name))
+			return &functions[i];
+	return NULL;
+}
+
+static cvq_err call(struct walk *walk, cvq_value callable, cvq_value arguments,
+		    enum use use)
+{
+	const struct cvq_node *tuple = tuple_node(walk->pickle, arguments);
+	const struct function *function = find_function(walk, callable);
+	if (function && tuple)
+		return function->read(walk, tuple, use);
+	cvq_err err = walk_value(walk, callable, USE_ARGUMENT);
+	return err ? err : walk_value(walk, arguments, USE_ARGUMENT);
+}
+
+/* ========================================================================== */
+/*                                  The walk                                  */
+/* ========================================================================== */
+
+static cvq_err walk_children(struct walk *walk, const struct cvq_node *node, enum use use)
+{
+	const struct cvq_pickle *pickle = walk->pickle;
+	size_t length = walk->name.length;
+	cvq_err err = 0;
+
+	for (uint32_t i = node->first; i != NO_INDEX && !err;
+	     i = pickle->children[i].next) {
+		const struct cvq_child *child = &pickle->children[i];
+		if (cvq_value_kind(child->key) == VALUE_NONE)
+			append_position(walk, child->position);
+		else
+			append_key(walk, child->key);
+		err = walk_value(walk, child->value, use);
+		walk->name.length = length;
+	}
+	return err;
+}
+
+static cvq_err walk_tuple(struct walk *walk, const struct cvq_node *node, enum use use)
+{
+	size_t length = walk->name.length;
+	cvq_err err = 0;
+
+	for (uint32_t i = 0; i < node->count && !err; i++) {
+		append_position(walk, i);
+		err = walk_value(walk, walk->pickle->items[node->first + i], use);
+		walk->name.length = length;
+	}
+	return err;
+}
+
+static cvq_err walk_node(struct walk *walk, const struct cvq_node *node, enum use use)
+{
+	cvq_err err = 0;
+	if (node->type == NODE_TUPLE)
+		return walk_tuple(walk, node, use);
+	if (node->type == NODE_CALL)
+		err = call(walk, node->callable, node->arguments, use);
+	else if (node->type == NODE_OBJECT)
+		err = walk_value(walk, node->arguments, use);
+	if (!err)
+		err = walk_value(walk, node->state, use);
+	return err ? err : walk_children(walk, node, use);
+}
+
+static cvq_err walk_value(struct walk *walk, cvq_value value, enum use use)
+{
+	struct cvq_pickle *pickle = walk->pickle;
+	if (++walk->steps > CVQ_PICKLE_MAX_VALUES)
+		return not_understood(walk, "has too many ways to its objects");
+	/* A storage that is met here is no tensor's: somebody saved it as it is. */
+	if (cvq_value_kind(value) == VALUE_STORAGE)
+		pickle->storages[cvq_value_payload(value)].plain = false;
+	if (cvq_value_kind(value) != VALUE_NODE)
+		return 0;
+
+	struct cvq_node *node = &pickle->nodes[cvq_value_payload(value)];
+	if (node->on_path)
+		return 0;
+	if (walk->nesting == CVQ_PICKLE_MAX_NESTING)
+		return not_understood(walk, "is nested too deeply");
+	walk->nesting++;
+	node->on_path = true;
+	cvq_err err = walk_node(walk, node, use);
+	node->on_path = false;
+	walk->nesting--;
+	return err ? err : walk->name.error;
+}
+
+cvq_err cvq_meaning_find(struct cvq_pickle *pickle, struct cvq_reason *reason)
+{
+	struct walk walk = {.pickle = pickle, .reason = reason};
+	cvq_err err = walk_value(&walk, pickle->root, USE_DATA);
+	cvq_buffer_release(&walk.name);
+	return err;
+}

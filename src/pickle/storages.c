@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: MIT */
+#include "pickle/storages.h"
+
+#include <string.h>
+
+static const struct cvq_storage_type types[] = {
+	{"torch", "FloatStorage", 4},
+	{"torch", "HalfStorage", 2},
+	{"torch", "BFloat16Storage", 2},
+	{"torch", "DoubleStorage", 8},
+	{"torch", "LongStorage", 8},
+	{"torch", "IntStorage", 4},
+	{"torch", "ShortStorage", 2},
+	{"torch", "CharStorage", 1},
+	{"torch", "ByteStorage", 1},
+	{"torch", "BoolStorage", 1},
+	{"torch", "ComplexFloatStorage", 8},
+	{"torch", "ComplexDoubleStorage", 16},
+	{"torch", "QInt8Storage", 1},
+	{"torch", "QUInt8Storage", 1},
+	{"torch", "QInt32Storage", 4},
+	{"torch", "QUInt4x2Storage", 1},
+	{"torch", "QUInt2x4Storage", 1},
+	/* The length of an untyped storage is in bytes. */
+	{"torch.storage", "UntypedStorage", 1},
+	{"torch.storage", "_UntypedStorage", 1},
+};
+
+const struct cvq_storage_type *cvq_storage_type_find(struct cvq_slice module,
+						     struct cvq_slice name)
+{
+	for (size_t i = 0; i < sizeof(types) / sizeof(*types); i++)
+		if (cvq_slice_is(module, types[i].module) &&
+		    cvq_slice_is(name, types[i].name))
+			return &types[i];
+	return NULL;
+}
+
+/* FNV-1a */
+static size_t hash_key(const struct cvq_storage *storage)
+{
+	uint64_t hash = 0xcbf29ce484222325;
+	for (size_t i = 0; i < storage->key_length; i++)
+		hash = (hash ^ (uint8_t)storage->key[i]) * 0x100000001b3;
+	return (size_t)(hash ^ hash >> 32);
+}
+
+static bool same_key(const struct cvq_storage *a, const struct cvq_storage *b)
+{
+	return a->key_length == b->key_length && memcmp(a->key, b->key, a->key_length) == 0;
+}
+
+/* The slot that holds the key, or the empty one where it belongs. */
+static uint32_t *find_slot(const struct cvq_storage_index *table,
+			   const struct cvq_storage *storages,
+			   const struct cvq_storage *wanted)
+{
+	size_t at = hash_key(wanted);
+	for (;; at++) {
+		uint32_t *slot = &table->slots[at & (table->size - 1)];
+		if (*slot == 0 || same_key(&storages[*slot - 1], wanted))
+			return slot;
+	}
+}
+
+static cvq_err resize(struct cvq_storage_index *table, const struct cvq_storage *storages,
+		      size_t count)
+{
+	struct cvq_storage_index larger = {.size = table->size ? table->size * 2 : 64};
+	larger.slots = calloc(larger.size, sizeof(*larger.slots));
+	if (!larger.slots)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < count; i++)
+		*find_slot(&larger, storages, &storages[i]) = i + 1;
+	free(table->slots);
+	*table = larger;
+	return 0;
+}
+
+cvq_err cvq_storage_index_find(struct cvq_storage_index *table,
+			       const struct cvq_storage *storages, size_t count,
+			       const struct cvq_storage *wanted, uint32_t *index)
+{
+	if (count * 2 >= table->size) {
+		cvq_err err = resize(table, storages, count);
+		if (err)
+			return err;
+	}
+	uint32_t *slot = find_slot(table, storages, wanted);
+	if (*slot == 0)
+		*slot = (uint32_t)count + 1;
+	*index = *slot - 1;
+	return 0;
+}
+
+void cvq_storage_index_release(struct cvq_storage_index *table)
+{
+	free(table->slots);
+}
