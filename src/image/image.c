@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Reading an image
+ *
+ * A read finds its first extent by binary search and walks on from there.  There
+ * is no state between reads: numbers are read from the source into a piece of
+ * stack that stays in the cache, and converted straight into the reader's buffer.
+ */
+#include "image/image.h"
+
+#include <string.h>
+
+#include "base/bytes.h"
+#include "image/layout.h"
+
+/* Numbers converted at a time: 64 KiB of FP32. */
+#define PIECE_NUMBERS 16384u
+
+struct cvq_image *cvq_image_ref(struct cvq_image *image)
+{
+	atomic_fetch_add(&image->references, 1);
+	return image;
+}
+
+void cvq_image_unref(struct cvq_image *image)
+{
+	if (!image || atomic_fetch_sub(&image->references, 1) != 1)
+		return;
+	for (size_t i = 0; i < image->conversion_count; i++)
+		cvq_checksums_forget(&image->conversions[i]);
+	free(image->conversions);
+	free(image->extents);
+	cvq_buffer_release(&image->literals);
+	free(image);
+}
+
+const struct cvq_image_summary *cvq_image_summary(const struct cvq_image *image)
+{
+	return &image->summary;
+}
+
+/* ========================================================================== */
+/*                                   Numbers                                  */
+/* ========================================================================== */
+
+cvq_err cvq_image_convert(const struct cvq_image *image,
+			  const struct cvq_conversion *conversion,
+			  const struct cvq_source *source, void *target, uint64_t first,
+			  size_t count)
+{
+	float numbers[PIECE_NUMBERS];
+	uint8_t *out = target;
+	while (count > 0) {
+		size_t piece = count < PIECE_NUMBERS ? count : PIECE_NUMBERS;
+		cvq_err err =
+			cvq_source_read(source, numbers, piece * sizeof(*numbers),
+					conversion->source + first * sizeof(*numbers));
+		if (err)
+			return err;
+		image->convert(out, numbers, piece);
+		if (source->counters)
+			atomic_fetch_add_explicit(&source->counters->bytes_converted,
+						  piece * 2, memory_order_relaxed);
+		out += piece * 2;
+		first += piece;
+		count -= piece;
+	}
+	return 0;
+}
+
+/* Reads half a number: reads may begin and end at odd offsets. */
+static cvq_err read_odd_byte(const struct cvq_image *image,
+			     const struct cvq_conversion *conversion,
+			     const struct cvq_source *source, uint8_t *out,
+			     uint64_t position)
+{
+	uint8_t number[2];
+	cvq_err err = cvq_image_convert(image, conversion, source, number, position / 2, 1);
+	*out = number[position % 2];
+	return err;
+}
+
+/* Whole numbers; the pages among them leave their CRCs behind. */
+static cvq_err read_numbers(const struct cvq_image *image,
+			    struct cvq_conversion *conversion,
+			    const struct cvq_source *source, uint8_t *out,
+			    uint64_t position, size_t length)
+{
+	while (length > 0) {
+		/* A piece ends with a page, so that no page is split. */
+		size_t piece = PIECE_NUMBERS * 2 -
+			       (size_t)((conversion->start + position) % CVQ_PAGE_BYTES);
+		piece = length < piece ? length : piece;
+		cvq_err err = cvq_image_convert(image, conversion, source, out,
+						position / 2, piece / 2);
+		if (err)
+			return err;
+		if (image->checksum != CVQ_CHECKSUM_NONE)
+			cvq_checksums_remember(conversion, out, position, piece);
+		out += piece;
+		position += piece;
+		length -= piece;
+	}
+	return 0;
+}
+
+static cvq_err read_converted(const struct cvq_image *image,
+			      struct cvq_conversion *conversion,
+			      const struct cvq_source *source, uint8_t *out,
+			      uint64_t position, size_t length)
+{
+	cvq_err err = 0;
+	if (position % 2) {
+		err = read_odd_byte(image, conversion, source, out, position);
+		out++;
+		position++;
+		length--;
+	}
+	size_t even = length & ~(size_t)1;
+	if (!err)
+		err = read_numbers(image, conversion, source, out, position, even);
+	if (!err && length > even)
+		err = read_odd_byte(image, conversion, source, out + even, position + even);
+	return err;
+}
+
+/* ========================================================================== */
+/*                                   Extents                                  */
+/* ========================================================================== */
+
+static cvq_err read_computed(struct cvq_image *image, const struct cvq_extent *extent,
+			     const struct cvq_source *source, uint8_t *out,
+			     uint64_t position, size_t length)
+{
+	struct cvq_conversion *conversion = &image->conversions[extent->origin];
+	uint8_t bytes[4];
+	cvq_err err;
+
+	if (extent->kind == EXTENT_SEAL) {
+		err = cvq_checksums_seal(image, conversion, source, bytes);
+	} else {
+		uint32_t crc = 0;
+		err = cvq_checksums_crc(image, conversion, source, &crc);
+		cvq_put_u32(bytes, crc);
+	}
+	if (!err)
+		memcpy(out, bytes + position, length);
+	return err;
+}
+
+/* Reads 'length' bytes of one extent, from 'position' in it on. */
+static cvq_err read_extent(struct cvq_image *image, const struct cvq_extent *extent,
+			   const struct cvq_source *source, uint8_t *out, uint64_t position,
+			   size_t length)
+{
+	switch (extent->kind) {
+	case EXTENT_LITERAL:
+		memcpy(out, image->literals.data + extent->origin + position, length);
+		return 0;
+	case EXTENT_FILL:
+		memset(out, (int)extent->origin, length);
+		return 0;
+	case EXTENT_SOURCE:
+		return cvq_source_read(source, out, length, extent->origin + position);
+	case EXTENT_CONVERTED:
+		return read_converted(image, &image->conversions[extent->origin], source,
+				      out, position, length);
+	case EXTENT_SEAL:
+	case EXTENT_CHECKSUM:
+		return read_computed(image, extent, source, out, position, length);
+	}
+	return -EIO;
+}
+
+static uint64_t extent_end(const struct cvq_image *image, size_t index)
+{
+	return index + 1 < image->extent_count ? image->extents[index + 1].start
+					       : image->summary.view_size;
+}
+
+/* The last extent that starts at or before 'offset'. */
+static size_t find_extent(const struct cvq_image *image, uint64_t offset)
+{
+	size_t low = 0, high = image->extent_count;
+	while (high - low > 1) {
+		size_t middle = low + (high - low) / 2;
+		if (image->extents[middle].start <= offset)
+			low = middle;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+/* A range of the image, and the extents it touches. */
+struct range {
+	uint64_t start, end;
+	size_t first, last;
+	uint8_t *out;
+};
+
+static bool is_computed(const struct cvq_extent *extent)
+{
+	return extent->kind == EXTENT_SEAL || extent->kind == EXTENT_CHECKSUM;
+}
+
+/* Reads those extents of the range that are, or are not, seals and checksums. */
+static cvq_err read_range(struct cvq_image *image, const struct cvq_source *source,
+			  const struct range *range, bool computed)
+{
+	cvq_err err = 0;
+	for (size_t i = range->first; i <= range->last && !err; i++) {
+		const struct cvq_extent *extent = &image->extents[i];
+		if (is_computed(extent) != computed)
+			continue;
+		uint64_t from = extent->start > range->start ? extent->start : range->start;
+		uint64_t end = extent_end(image, i);
+		uint64_t to = end < range->end ? end : range->end;
+		err = read_extent(image, extent, source, range->out + (from - range->start),
+				  from - extent->start, (size_t)(to - from));
+	}
+	return err;
+}
+
+ssize_t cvq_image_read(struct cvq_image *image, const struct cvq_source *source,
+		       void *buffer, size_t length, uint64_t offset)
+{
+	uint64_t size = image->summary.view_size;
+	if (offset >= size || length == 0)
+		return 0;
+	struct range range = {.start = offset, .out = buffer};
+	range.end = length < size - offset ? offset + length : size;
+	range.first = find_extent(image, range.start);
+	range.last = find_extent(image, range.end - 1);
+
+	/* Numbers first: their CRCs are then there for the seals among them. */
+	cvq_err err = read_range(image, source, &range, false);
+	if (!err)
+		err = cvq_checksums_complete(image, source, range.first, range.last);
+	if (!err)
+		err = read_range(image, source, &range, true);
+	return err ? err : (ssize_t)(range.end - range.start);
+}

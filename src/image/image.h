@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The image: the virtual bytes of a converted checkpoint
+ *
+ * A plan made once from the archive's directory and the pickle: an ordered list
+ * of extents, each of them literal bytes, bytes of the source, or numbers of the
+ * source to convert.  Any byte range can be read at any time by any thread from
+ * nothing but the plan and the source.
+ *
+ * A plan does not change, but for one thing: it remembers the CRC-32 of pages it
+ * has converted, so that a seal or checksum costs no second pass.
+ */
+#ifndef CVQ_IMAGE_IMAGE_H
+#define CVQ_IMAGE_IMAGE_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/error.h"
+#include "base/source.h"
+#include "policy/policy.h"
+
+struct cvq_image;
+
+/* What the plan comes to. */
+struct cvq_image_summary {
+	uint64_t source_size;
+	uint64_t view_size;
+	uint64_t storages;
+	uint64_t converted_storages;
+};
+
+/*
+ * Plans the image of the checkpoint of 'size' bytes in 'source'.  The source is
+ * borrowed for the call only; the policy too.
+ *
+ * Returns 0 and an image with one reference; CVQ_ERR_CONTENT with the reason if
+ * the file is to be passed through; another negative errno if planning failed.
+ */
+cvq_err cvq_image_plan(const struct cvq_source *source, uint64_t size,
+		       const struct cvq_policy *policy, struct cvq_image **image,
+		       struct cvq_reason *reason);
+
+/* Thread-safe.  The last cvq_image_unref() frees; NULL is allowed there. */
+struct cvq_image *cvq_image_ref(struct cvq_image *image);
+void cvq_image_unref(struct cvq_image *image);
+
+const struct cvq_image_summary *cvq_image_summary(const struct cvq_image *image);
+
+/*
+ * Reads up to 'length' bytes at 'offset' from the image of 'source', which must
+ * be the file that was planned, unchanged (the caller sees to that).
+ *
+ * Returns the number of bytes, short only at the end of the image; or a negative
+ * errno.  Thread-safe; no lock is held.
+ */
+ssize_t cvq_image_read(struct cvq_image *image, const struct cvq_source *source,
+		       void *buffer, size_t length, uint64_t offset);
+
+#endif
