@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Small checkpoints for unit tests: a zip archive with a state dict of vectors
+ *
+ * Written by libzip, so their layout is not torch's: payloads are not aligned
+ * and local headers have no padding.
+ */
+#ifndef CVQ_TESTS_CHECKPOINTS_H
+#define CVQ_TESTS_CHECKPOINTS_H
+
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <zip.h>
+
+#include <cmocka.h>
+
+#include "pickler.h"
+
+/* A tensor that covers its whole storage; the list ends with a NULL name. */
+struct vector {
+	const char *name;
+	const char *type; /* "FloatStorage", ... */
+	uint32_t numel;
+	unsigned item_size;
+};
+
+static inline void add_entry(zip_t *archive, const char *name, const void *data, size_t length,
+			     int method)
+{
+	void *copy = length ? malloc(length) : NULL;
+	if (copy)
+		memcpy(copy, data, length);
+	zip_source_t *source = zip_source_buffer(archive, copy, length, 1);
+	zip_int64_t index = zip_file_add(archive, name, source, 0);
+	if (index < 0 || zip_set_file_compression(archive, (zip_uint64_t)index, method, 9) < 0)
+		fail_msg("cannot add '%s': %s", name, zip_strerror(archive));
+}
+
+/* Reproducible numbers that cover the whole range of FP16 and some beyond. */
+static inline void *make_numbers(size_t bytes, uint32_t seed)
+{
+	uint32_t *words = malloc(bytes + 4);
+	for (size_t i = 0; i < bytes / 4 + 1; i++) {
+		seed = seed * 1664525 + 1013904223;
+		words[i] = (seed & 0x80ffffff) + 0x33000000 + (seed >> 8 & 0x1f) * 0x00800000;
+	}
+	return words;
+}
+
+static inline void write_pickle(struct cvq_buffer *out, const struct vector *vectors)
+{
+	emit(out, "\x80\x02}(");
+	for (int i = 0; vectors[i].name; i++) {
+		char key[12];
+		snprintf(key, sizeof(key), "%d", i);
+		emit_string(out, vectors[i].name);
+		emit_tensor(out, vectors[i].type, key, vectors[i].numel);
+	}
+	emit(out, "u.");
+}
+
+/*
+ * Writes the checkpoint to a temporary file and returns an open descriptor; the
+ * file has no name any more.  'method' is how storages are stored.
+ */
+static inline int make_checkpoint(const struct vector *vectors, zip_uint16_t method)
+{
+	char path[] = "/tmp/cvq-test-XXXXXX";
+	close(mkstemp(path));
+	int error;
+	zip_t *archive = zip_open(path, ZIP_CREATE | ZIP_TRUNCATE, &error);
+	if (!archive)
+		fail_msg("cannot create %s: %d", path, error);
+	struct cvq_buffer pickle = {0};
+	write_pickle(&pickle, vectors);
+	add_entry(archive, "model/data.pkl", pickle.data, pickle.length, ZIP_CM_STORE);
+	cvq_buffer_release(&pickle);
+	for (int i = 0; vectors[i].name; i++) {
+		char name[32];
+		snprintf(name, sizeof(name), "model/data/%d", i);
+		size_t bytes = (size_t)vectors[i].numel * vectors[i].item_size;
+		void *numbers = make_numbers(bytes, (uint32_t)i);
+		add_entry(archive, name, numbers, bytes, method);
+		free(numbers);
+	}
+	add_entry(archive, "model/version", "3\n", 2, ZIP_CM_STORE);
+	if (zip_close(archive) < 0)
+		fail_msg("cannot write %s: %s", path, zip_strerror(archive));
+	int fd = open(path, O_RDWR | O_CLOEXEC);
+	unlink(path);
+	assert_true(fd >= 0);
+	return fd;
+}
+
+static inline uint64_t file_size(int fd)
+{
+	struct stat status;
+	assert_int_equal(fstat(fd, &status), 0);
+	return (uint64_t)status.st_size;
+}
+
+#endif

@@ -1,0 +1,453 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Images: strictly valid archives, whose bytes are the same however they are read
+ */
+#include "checkpoints.h"
+
+#include <pthread.h>
+
+#include "image/layout.h"
+#include "numeric/crc32.h"
+#include "policy/policy.h"
+
+static const struct vector model[] = {
+	{"encoder.weight", "FloatStorage", 70001, 4}, /* with a quiet zone */
+	{"encoder.bias", "FloatStorage", 1, 4},
+	{"steps", "LongStorage", 9, 8},
+	{"empty", "FloatStorage", 0, 4},
+	{"rotary.inv_freq", "FloatStorage", 32, 4}, /* kept */
+	{"decoder.weight", "FloatStorage", 5000, 4},
+	{"half", "HalfStorage", 33, 2},
+	{NULL, NULL, 0, 0},
+};
+
+/* ========================================================================== */
+/*                                   Helpers                                  */
+/* ========================================================================== */
+
+struct opened {
+	int fd;
+	struct cvq_counters counters;
+	struct cvq_source source;
+	struct cvq_policy policy;
+	struct cvq_image *image;
+	uint64_t size;
+};
+
+static cvq_err plan(struct opened *opened, struct cvq_reason *reason)
+{
+	opened->source = (struct cvq_source){opened->fd, &opened->counters};
+	cvq_err err = cvq_image_plan(&opened->source, file_size(opened->fd), &opened->policy,
+				     &opened->image, reason);
+	if (!err)
+		opened->size = cvq_image_summary(opened->image)->view_size;
+	return err;
+}
+
+static void open_model(struct opened *opened, const struct vector *vectors,
+		       const char *checksum)
+{
+	*opened = (struct opened){.fd = make_checkpoint(vectors, ZIP_CM_STORE)};
+	assert_int_equal(cvq_policy_init(&opened->policy), 0);
+	assert_int_equal(cvq_policy_set(&opened->policy, "checksum", checksum, NULL), 0);
+	struct cvq_reason reason = {""};
+	if (plan(opened, &reason))
+		fail_msg("not converted: %s", reason.text);
+}
+
+static void close_model(struct opened *opened)
+{
+	cvq_image_unref(opened->image);
+	cvq_policy_release(&opened->policy);
+	close(opened->fd);
+}
+
+static void read_image(struct opened *opened, void *buffer, size_t length, uint64_t offset)
+{
+	ssize_t got = cvq_image_read(opened->image, &opened->source, buffer, length, offset);
+	if (got != (ssize_t)length)
+		fail_msg("read %zd of %zu bytes at %zu", got, length, (size_t)offset);
+}
+
+static uint8_t *read_whole(struct opened *opened)
+{
+	uint8_t *bytes = malloc(opened->size);
+	for (uint64_t at = 0; at < opened->size; at += 131072) {
+		uint64_t left = opened->size - at;
+		read_image(opened, bytes + at, left < 131072 ? left : 131072, at);
+	}
+	return bytes;
+}
+
+static zip_t *open_archive(const uint8_t *bytes, uint64_t size)
+{
+	zip_error_t error;
+	zip_error_init(&error);
+	zip_t *archive = zip_open_from_source(zip_source_buffer_create(bytes, size, 0, &error),
+					      ZIP_RDONLY | ZIP_CHECKCONS, &error);
+	if (!archive)
+		fail_msg("libzip refuses the image: %s", zip_error_strerror(&error));
+	return archive;
+}
+
+/* Reads an entry to its end, which verifies its CRC.  Returns its size, or -1. */
+static int64_t read_entry(zip_t *archive, const char *name, uint8_t **data)
+{
+	zip_stat_t status;
+	assert_int_equal(zip_stat(archive, name, 0, &status), 0);
+	zip_file_t *file = zip_fopen(archive, name, 0);
+	assert_non_null(file);
+	*data = malloc(status.size + 1);
+	zip_int64_t got = zip_fread(file, *data, status.size + 1);
+	zip_fclose(file);
+	return got == (zip_int64_t)status.size ? got : -1;
+}
+
+/* ========================================================================== */
+/*                                    Tests                                   */
+/* ========================================================================== */
+
+static void every_record_has_the_crc_that_it_states(void **state)
+{
+	(void)state;
+	const char *const modes[] = {"seal", "exact"};
+	for (int mode = 0; mode < 2; mode++) {
+		struct opened opened;
+		open_model(&opened, model, modes[mode]);
+		uint8_t *bytes = read_whole(&opened);
+		zip_t *archive = open_archive(bytes, opened.size);
+		assert_int_equal(zip_get_num_entries(archive, 0), 9);
+		for (int i = 0; i < 9; i++) {
+			uint8_t *data;
+			const char *name = zip_get_name(archive, (zip_uint64_t)i, 0);
+			if (read_entry(archive, name, &data) < 0)
+				fail_msg("%s: the CRC of %s is wrong", modes[mode], name);
+			free(data);
+		}
+		zip_discard(archive);
+		free(bytes);
+		close_model(&opened);
+	}
+}
+
+static void storages_are_converted_or_verbatim(void **state)
+{
+	(void)state;
+	struct opened opened;
+	open_model(&opened, model, "seal");
+	uint8_t *bytes = read_whole(&opened);
+	zip_t *archive = open_archive(bytes, opened.size);
+	for (int i = 0; model[i].name; i++) {
+		char name[32];
+		snprintf(name, sizeof(name), "model/data/%d", i);
+		size_t length = (size_t)model[i].numel * model[i].item_size;
+		void *source = make_numbers(length, (uint32_t)i);
+		uint8_t *data;
+		int64_t got = read_entry(archive, name, &data);
+		if (i == 0 || i == 1 || i == 5) {
+			uint16_t *half = malloc(model[i].numel * 2);
+			cvq_kernels(&(size_t){0})[0]->fp16(half, source, model[i].numel);
+			assert_true(got >= model[i].numel * 2);
+			assert_memory_equal(data, half, model[i].numel * 2);
+			free(half);
+		} else {
+			assert_int_equal(got, length);
+			assert_memory_equal(data, source, length);
+		}
+		free(data);
+		free(source);
+	}
+	const struct cvq_image_summary *summary = cvq_image_summary(opened.image);
+	assert_int_equal(summary->storages, 7);
+	assert_int_equal(summary->converted_storages, 4);
+	zip_discard(archive);
+	free(bytes);
+	close_model(&opened);
+}
+
+/* A seal, and behind records that are worth it a quiet zone. */
+static void a_sealed_record_is_this_much_longer(void **state)
+{
+	(void)state;
+	static const struct {
+		uint32_t numel;
+		uint64_t bytes;
+	} cases[] = {
+		{1, 2 + 4},
+		{32767, 65534 + 4},
+		{32768, 65536 + 4 + 4096},
+		{4194303, 8388606 + 4 + 4096},
+		{4194304, 8388608 + 4 + 135168},
+	};
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		const struct vector vectors[] = {{"weight", "FloatStorage", cases[i].numel, 4},
+						 {NULL, NULL, 0, 0}};
+		struct opened opened;
+		open_model(&opened, vectors, "seal");
+		uint8_t *bytes = read_whole(&opened);
+		zip_t *archive = open_archive(bytes, opened.size);
+		uint8_t *data;
+		assert_int_equal(read_entry(archive, "model/data/0", &data), cases[i].bytes);
+		free(data);
+		zip_discard(archive);
+		free(bytes);
+		close_model(&opened);
+	}
+}
+
+static void checksum_none_states_no_crc_and_adds_nothing(void **state)
+{
+	(void)state;
+	struct opened opened;
+	open_model(&opened, model, "none");
+	uint8_t *bytes = read_whole(&opened);
+	zip_t *archive = open_archive(bytes, opened.size);
+	zip_stat_t status;
+	assert_int_equal(zip_stat(archive, "model/data/0", 0, &status), 0);
+	assert_int_equal(status.crc, 0);
+	assert_int_equal(status.size, model[0].numel * 2);
+	uint8_t *data;
+	assert_true(read_entry(archive, "model/data.pkl", &data) > 0);
+	free(data);
+	zip_discard(archive);
+	free(bytes);
+	close_model(&opened);
+}
+
+static void payloads_are_aligned(void **state)
+{
+	(void)state;
+	for (uint32_t align = 16; align <= 65536; align *= 2) {
+		struct opened opened = {.fd = make_checkpoint(model, ZIP_CM_STORE)};
+		assert_int_equal(cvq_policy_init(&opened.policy), 0);
+		opened.policy.align = align;
+		assert_int_equal(plan(&opened, NULL), 0);
+		uint8_t *bytes = read_whole(&opened);
+		zip_discard(open_archive(bytes, opened.size));
+		assert_int_equal(opened.image->conversion_count, 3);
+		for (size_t i = 0; i < opened.image->conversion_count; i++)
+			assert_int_equal(opened.image->conversions[i].start % align, 0);
+		free(bytes);
+		close_model(&opened);
+	}
+}
+
+/* What several threads do to one image at once. */
+struct reader {
+	struct opened *opened;
+	const uint8_t *expected;
+	uint32_t seed;
+	const char *failure;
+};
+
+static uint32_t next_random(uint32_t *seed)
+{
+	*seed = *seed * 1664525 + 1013904223;
+	return *seed >> 8;
+}
+
+static void *read_random_ranges(void *argument)
+{
+	struct reader *reader = argument;
+	struct opened *opened = reader->opened;
+	uint8_t *buffer = malloc(300000);
+	for (int i = 0; i < 2000 && !reader->failure; i++) {
+		uint64_t offset = next_random(&reader->seed) % (opened->size + 10);
+		size_t most = i % 50 ? 300 : 300000;
+		size_t length = next_random(&reader->seed) % most;
+		uint64_t left = offset < opened->size ? opened->size - offset : 0;
+		ssize_t wanted = (ssize_t)(length < left ? length : left);
+		ssize_t got = cvq_image_read(opened->image, &opened->source, buffer, length, offset);
+		if (got != wanted)
+			reader->failure = "a read has the wrong length";
+		else if (memcmp(buffer, reader->expected + offset, (size_t)wanted) != 0)
+			reader->failure = "a range differs from the image read in order";
+	}
+	free(buffer);
+	return NULL;
+}
+
+static void any_range_by_any_thread_has_the_same_bytes(void **state)
+{
+	(void)state;
+	const char *const modes[] = {"seal", "exact", "none"};
+	for (int mode = 0; mode < 3; mode++) {
+		struct opened first, second;
+		open_model(&first, model, modes[mode]);
+		open_model(&second, model, modes[mode]);
+		uint8_t *expected = read_whole(&first);
+		pthread_t threads[4];
+		struct reader readers[4];
+		for (uint32_t i = 0; i < 4; i++) {
+			readers[i] = (struct reader){&second, expected, i + 1, NULL};
+			assert_int_equal(pthread_create(&threads[i], NULL, read_random_ranges,
+							&readers[i]),
+					 0);
+		}
+		for (int i = 0; i < 4; i++)
+			pthread_join(threads[i], NULL);
+		for (int i = 0; i < 4; i++)
+			if (readers[i].failure)
+				fail_msg("%s: %s", modes[mode], readers[i].failure);
+		free(expected);
+		close_model(&first);
+		close_model(&second);
+	}
+}
+
+static void a_seal_read_first_is_the_same(void **state)
+{
+	(void)state;
+	struct opened in_order, seals_first;
+	open_model(&in_order, model, "seal");
+	open_model(&seals_first, model, "seal");
+	uint8_t *expected = read_whole(&in_order);
+	for (size_t i = 0; i < seals_first.image->extent_count; i++) {
+		const struct cvq_extent *extent = &seals_first.image->extents[i];
+		uint8_t seal[4];
+		if (extent->kind != EXTENT_SEAL)
+			continue;
+		for (int byte = 0; byte < 4; byte++)
+			read_image(&seals_first, &seal[byte], 1, extent->start + (uint64_t)byte);
+		assert_memory_equal(seal, expected + extent->start, 4);
+	}
+	free(expected);
+	close_model(&in_order);
+	close_model(&seals_first);
+}
+
+static void every_kernel_gives_the_same_image(void **state)
+{
+	(void)state;
+	size_t count;
+	const struct cvq_kernel *const *kernels = cvq_kernels(&count);
+	uint32_t portable_crc = 0;
+	for (size_t i = 0; i < count; i++) {
+		struct opened opened;
+		open_model(&opened, model, "seal");
+		opened.image->convert = kernels[i]->fp16;
+		uint8_t *bytes = read_whole(&opened);
+		uint32_t crc = cvq_crc32(0, bytes, opened.size);
+		if (i == 0)
+			portable_crc = crc;
+		if (crc != portable_crc)
+			fail_msg("the image of the kernel '%s' differs", kernels[i]->name);
+		free(bytes);
+		close_model(&opened);
+	}
+}
+
+/* Planning, and looking at every header as torch does, reads next to nothing. */
+static void headers_are_read_without_converting(void **state)
+{
+	(void)state;
+	const struct vector vectors[] = {
+		{"a", "FloatStorage", 5000000, 4}, {"b", "FloatStorage", 100000, 4},
+		{"c", "FloatStorage", 7, 4},	   {"d", "FloatStorage", 5000000, 4},
+		{NULL, NULL, 0, 0},
+	};
+	struct opened opened;
+	open_model(&opened, vectors, "seal");
+	uint8_t page[CVQ_PAGE_BYTES];
+	for (size_t i = 1; i < opened.image->conversion_count; i++)
+		read_image(&opened, page, sizeof(page),
+			   (opened.image->conversions[i].start - 100) / sizeof(page) *
+				   sizeof(page));
+	read_image(&opened, page, sizeof(page), 0);
+	if (atomic_load(&opened.counters.bytes_read) > 200000)
+		fail_msg("%lu bytes were read", atomic_load(&opened.counters.bytes_read));
+	close_model(&opened);
+}
+
+/* ========================================================================== */
+/*                                  Bad input                                 */
+/* ========================================================================== */
+
+static void assert_passed_through(struct opened *opened, const char *why)
+{
+	struct cvq_reason reason = {""};
+	assert_int_equal(plan(opened, &reason), CVQ_ERR_CONTENT);
+	if (!strstr(reason.text, why))
+		fail_msg("passed through with '%s' instead of '%s'", reason.text, why);
+	opened->image = NULL;
+}
+
+static void what_cannot_convert_says_why(void **state)
+{
+	(void)state;
+	const struct vector integers[] = {{"steps", "LongStorage", 3, 8}, {NULL, NULL, 0, 0}};
+	struct opened opened = {.fd = make_checkpoint(integers, ZIP_CM_STORE)};
+	assert_int_equal(cvq_policy_init(&opened.policy), 0);
+	assert_passed_through(&opened, "it holds no FP32 tensor to convert");
+	close(opened.fd);
+
+	opened.fd = make_checkpoint(model, ZIP_CM_DEFLATE);
+	assert_passed_through(&opened, "is compressed");
+	close(opened.fd);
+
+	opened.fd = make_checkpoint(model, ZIP_CM_STORE);
+	assert_int_equal(pwrite(opened.fd, "text", 4, 0), 4);
+	assert_passed_through(&opened, "it is no zip archive");
+	assert_int_equal(ftruncate(opened.fd, 0), 0);
+	assert_passed_through(&opened, "it is empty");
+	close_model(&opened);
+}
+
+static const struct vector small_model[] = {
+	{"weight", "FloatStorage", 6, 4}, {"steps", "LongStorage", 2, 8}, {NULL, NULL, 0, 0}};
+
+static void a_cut_file_is_passed_through_at_every_length(void **state)
+{
+	(void)state;
+	struct opened opened = {.fd = make_checkpoint(small_model, ZIP_CM_STORE)};
+	assert_int_equal(cvq_policy_init(&opened.policy), 0);
+	for (uint64_t size = file_size(opened.fd); size-- > 0;) {
+		assert_int_equal(ftruncate(opened.fd, (off_t)size), 0);
+		assert_passed_through(&opened, "it");
+	}
+	close_model(&opened);
+}
+
+/* Any flipped bit: passed through, or an image that reads to its end. */
+static void flipped_bits_do_no_harm(void **state)
+{
+	(void)state;
+	struct opened opened = {.fd = make_checkpoint(small_model, ZIP_CM_STORE)};
+	assert_int_equal(cvq_policy_init(&opened.policy), 0);
+	uint64_t bits = file_size(opened.fd) * 8;
+	for (uint64_t bit = 0; bit < bits; bit++) {
+		uint8_t byte;
+		assert_int_equal(pread(opened.fd, &byte, 1, (off_t)(bit / 8)), 1);
+		byte ^= (uint8_t)(1 << bit % 8);
+		assert_int_equal(pwrite(opened.fd, &byte, 1, (off_t)(bit / 8)), 1);
+		cvq_err err = plan(&opened, NULL);
+		assert_true(err == 0 || err == CVQ_ERR_CONTENT);
+		if (!err) {
+			free(read_whole(&opened));
+			cvq_image_unref(opened.image);
+		}
+		opened.image = NULL;
+		byte ^= (uint8_t)(1 << bit % 8);
+		assert_int_equal(pwrite(opened.fd, &byte, 1, (off_t)(bit / 8)), 1);
+	}
+	close_model(&opened);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_record_has_the_crc_that_it_states),
+		cmocka_unit_test(storages_are_converted_or_verbatim),
+		cmocka_unit_test(a_sealed_record_is_this_much_longer),
+		cmocka_unit_test(checksum_none_states_no_crc_and_adds_nothing),
+		cmocka_unit_test(payloads_are_aligned),
+		cmocka_unit_test(any_range_by_any_thread_has_the_same_bytes),
+		cmocka_unit_test(a_seal_read_first_is_the_same),
+		cmocka_unit_test(every_kernel_gives_the_same_image),
+		cmocka_unit_test(headers_are_read_without_converting),
+		cmocka_unit_test(what_cannot_convert_says_why),
+		cmocka_unit_test(a_cut_file_is_passed_through_at_every_length),
+		cmocka_unit_test(flipped_bits_do_no_harm),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
