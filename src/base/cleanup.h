@@ -17,7 +17,7 @@ static inline void cvq_cleanup_free_impl(void *pointer_to_pointer)
 }
 
 /* Leaves errno alone, so that it can run between a failure and its report. */
-static inline void cvq_cleanup_fd_impl(int *fd)
+static inline void cvq_cleanup_fd_impl(const int *fd)
 {
 	if (*fd >= 0) {
 		int saved = errno;
