@@ -79,7 +79,7 @@ struct cvq_options {
 #define CVQ_OPTIONS_DEFAULT                                                                \
 	{                                                                                  \
 		sizeof(struct cvq_options), CVQ_FP16, CVQ_OVERFLOW_INF, CVQ_CHECKSUM_SEAL, \
-		    0, NULL                                                                \
+			0, NULL                                                            \
 	}
 
 /* ========================================================================== */

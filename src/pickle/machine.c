@@ -107,8 +107,8 @@ static cvq_err memo_put(struct machine *machine, size_t slot)
 	cvq_err err = need(machine, 1);
 	if (err)
 		return err;
-	/* A pickler numbers its slots one by one, so there are no more than bytes. */
-	if (slot >= machine->available)
+	/* Picklers number their slots one by one. */
+	if (slot >= CVQ_PICKLE_MAX_VALUES)
 		return not_understood(machine, "uses an impossible memo slot");
 	if (slot >= machine->memo_size) {
 		size_t size = machine->memo_size ? machine->memo_size : 1024;

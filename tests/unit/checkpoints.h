@@ -27,15 +27,16 @@ struct vector {
 	unsigned item_size;
 };
 
-static inline void add_entry(zip_t *archive, const char *name, const void *data, size_t length,
-			     int method)
+static inline void add_entry(zip_t *archive, const char *name, const void *data,
+			     size_t length, int method)
 {
 	void *copy = length ? malloc(length) : NULL;
 	if (copy)
 		memcpy(copy, data, length);
 	zip_source_t *source = zip_source_buffer(archive, copy, length, 1);
 	zip_int64_t index = zip_file_add(archive, name, source, 0);
-	if (index < 0 || zip_set_file_compression(archive, (zip_uint64_t)index, method, 9) < 0)
+	if (index < 0 ||
+	    zip_set_file_compression(archive, (zip_uint64_t)index, method, 9) < 0)
 		fail_msg("cannot add '%s': %s", name, zip_strerror(archive));
 }
 
@@ -45,7 +46,8 @@ static inline void *make_numbers(size_t bytes, uint32_t seed)
 	uint32_t *words = malloc(bytes + 4);
 	for (size_t i = 0; i < bytes / 4 + 1; i++) {
 		seed = seed * 1664525 + 1013904223;
-		words[i] = (seed & 0x80ffffff) + 0x33000000 + (seed >> 8 & 0x1f) * 0x00800000;
+		words[i] =
+			(seed & 0x80ffffff) + 0x33000000 + (seed >> 8 & 0x1f) * 0x00800000;
 	}
 	return words;
 }

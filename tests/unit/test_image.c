@@ -37,8 +37,8 @@ struct opened {
 static cvq_err plan(struct opened *opened, struct cvq_reason *reason)
 {
 	opened->source = (struct cvq_source){opened->fd, &opened->counters};
-	cvq_err err = cvq_image_plan(&opened->source, file_size(opened->fd), &opened->policy,
-				     &opened->image, reason);
+	cvq_err err = cvq_image_plan(&opened->source, file_size(opened->fd),
+				     &opened->policy, &opened->image, reason);
 	if (!err)
 		opened->size = cvq_image_summary(opened->image)->view_size;
 	return err;
@@ -64,7 +64,8 @@ static void close_model(struct opened *opened)
 
 static void read_image(struct opened *opened, void *buffer, size_t length, uint64_t offset)
 {
-	ssize_t got = cvq_image_read(opened->image, &opened->source, buffer, length, offset);
+	ssize_t got =
+		cvq_image_read(opened->image, &opened->source, buffer, length, offset);
 	if (got != (ssize_t)length)
 		fail_msg("read %zd of %zu bytes at %zu", got, length, (size_t)offset);
 }
@@ -83,8 +84,9 @@ static zip_t *open_archive(const uint8_t *bytes, uint64_t size)
 {
 	zip_error_t error;
 	zip_error_init(&error);
-	zip_t *archive = zip_open_from_source(zip_source_buffer_create(bytes, size, 0, &error),
-					      ZIP_RDONLY | ZIP_CHECKCONS, &error);
+	zip_t *archive =
+		zip_open_from_source(zip_source_buffer_create(bytes, size, 0, &error),
+				     ZIP_RDONLY | ZIP_CHECKCONS, &error);
 	if (!archive)
 		fail_msg("libzip refuses the image: %s", zip_error_strerror(&error));
 	return archive;
@@ -180,14 +182,15 @@ static void a_sealed_record_is_this_much_longer(void **state)
 		{4194304, 8388608 + 4 + 135168},
 	};
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
-		const struct vector vectors[] = {{"weight", "FloatStorage", cases[i].numel, 4},
-						 {NULL, NULL, 0, 0}};
+		const struct vector vectors[] = {
+			{"weight", "FloatStorage", cases[i].numel, 4}, {NULL, NULL, 0, 0}};
 		struct opened opened;
 		open_model(&opened, vectors, "seal");
 		uint8_t *bytes = read_whole(&opened);
 		zip_t *archive = open_archive(bytes, opened.size);
 		uint8_t *data;
-		assert_int_equal(read_entry(archive, "model/data/0", &data), cases[i].bytes);
+		assert_int_equal(read_entry(archive, "model/data/0", &data),
+				 cases[i].bytes);
 		free(data);
 		zip_discard(archive);
 		free(bytes);
@@ -257,7 +260,8 @@ static void *read_random_ranges(void *argument)
 		size_t length = next_random(&reader->seed) % most;
 		uint64_t left = offset < opened->size ? opened->size - offset : 0;
 		ssize_t wanted = (ssize_t)(length < left ? length : left);
-		ssize_t got = cvq_image_read(opened->image, &opened->source, buffer, length, offset);
+		ssize_t got = cvq_image_read(opened->image, &opened->source, buffer, length,
+					     offset);
 		if (got != wanted)
 			reader->failure = "a read has the wrong length";
 		else if (memcmp(buffer, reader->expected + offset, (size_t)wanted) != 0)
@@ -280,8 +284,8 @@ static void any_range_by_any_thread_has_the_same_bytes(void **state)
 		struct reader readers[4];
 		for (uint32_t i = 0; i < 4; i++) {
 			readers[i] = (struct reader){&second, expected, i + 1, NULL};
-			assert_int_equal(pthread_create(&threads[i], NULL, read_random_ranges,
-							&readers[i]),
+			assert_int_equal(pthread_create(&threads[i], NULL,
+							read_random_ranges, &readers[i]),
 					 0);
 		}
 		for (int i = 0; i < 4; i++)
@@ -308,7 +312,8 @@ static void a_seal_read_first_is_the_same(void **state)
 		if (extent->kind != EXTENT_SEAL)
 			continue;
 		for (int byte = 0; byte < 4; byte++)
-			read_image(&seals_first, &seal[byte], 1, extent->start + (uint64_t)byte);
+			read_image(&seals_first, &seal[byte], 1,
+				   extent->start + (uint64_t)byte);
 		assert_memory_equal(seal, expected + extent->start, 4);
 	}
 	free(expected);
@@ -342,8 +347,10 @@ static void headers_are_read_without_converting(void **state)
 {
 	(void)state;
 	const struct vector vectors[] = {
-		{"a", "FloatStorage", 5000000, 4}, {"b", "FloatStorage", 100000, 4},
-		{"c", "FloatStorage", 7, 4},	   {"d", "FloatStorage", 5000000, 4},
+		{"a", "FloatStorage", 5000000, 4},
+		{"b", "FloatStorage", 100000, 4},
+		{"c", "FloatStorage", 7, 4},
+		{"d", "FloatStorage", 5000000, 4},
 		{NULL, NULL, 0, 0},
 	};
 	struct opened opened;
@@ -375,7 +382,8 @@ static void assert_passed_through(struct opened *opened, const char *why)
 static void what_cannot_convert_says_why(void **state)
 {
 	(void)state;
-	const struct vector integers[] = {{"steps", "LongStorage", 3, 8}, {NULL, NULL, 0, 0}};
+	const struct vector integers[] = {{"steps", "LongStorage", 3, 8},
+					  {NULL, NULL, 0, 0}};
 	struct opened opened = {.fd = make_checkpoint(integers, ZIP_CM_STORE)};
 	assert_int_equal(cvq_policy_init(&opened.policy), 0);
 	assert_passed_through(&opened, "it holds no FP32 tensor to convert");
@@ -393,8 +401,9 @@ static void what_cannot_convert_says_why(void **state)
 	close_model(&opened);
 }
 
-static const struct vector small_model[] = {
-	{"weight", "FloatStorage", 6, 4}, {"steps", "LongStorage", 2, 8}, {NULL, NULL, 0, 0}};
+static const struct vector small_model[] = {{"weight", "FloatStorage", 6, 4},
+					    {"steps", "LongStorage", 2, 8},
+					    {NULL, NULL, 0, 0}};
 
 static void a_cut_file_is_passed_through_at_every_length(void **state)
 {

@@ -40,7 +40,8 @@ static void assert_refused(const struct cvq_buffer *stream, const char *why)
 	free(exact);
 }
 
-static const struct cvq_tensor *find_tensor(const struct cvq_pickle *pickle, const char *name)
+static const struct cvq_tensor *find_tensor(const struct cvq_pickle *pickle,
+					    const char *name)
 {
 	for (size_t i = 0; i < cvq_pickle_tensor_count(pickle); i++)
 		if (strcmp(cvq_pickle_tensor(pickle, i)->name, name) == 0)
@@ -66,7 +67,8 @@ static struct cvq_buffer rewrite(const struct cvq_pickle *pickle, uint64_t more)
 		edits[i].convert = storage->plain && storage->is_float32;
 		edits[i].more_numel = edits[i].convert ? more : 0;
 	}
-	assert_int_equal(cvq_pickle_rewrite(pickle, edits, "HalfStorage", &out, &reason), 0);
+	assert_int_equal(cvq_pickle_rewrite(pickle, edits, "HalfStorage", &out, &reason),
+			 0);
 	return out;
 }
 
@@ -209,9 +211,11 @@ static void parameters_are_plain(void **state)
 {
 	(void)state;
 	cleanup_buffer struct cvq_buffer stream = {0};
-	emit(&stream, "\x80\x02" "ctorch._utils\n_rebuild_parameter\n(");
+	emit(&stream, "\x80\x02"
+		      "ctorch._utils\n_rebuild_parameter\n(");
 	emit_tensor(&stream, "FloatStorage", "0", 4);
-	emit(&stream, "\x88" "ccollections\nOrderedDict\n)RtR.");
+	emit(&stream, "\x88"
+		      "ccollections\nOrderedDict\n)RtR.");
 
 	struct cvq_pickle *pickle = parse(&stream);
 	assert_true(is_plain(pickle, ""));
@@ -272,13 +276,15 @@ static void lengths_grow_out_of_their_opcodes(void **state)
 		const char *after;
 		size_t after_length;
 	} cases[] = {
-#define CASE(before, numel, after) {before, sizeof(before) - 1, numel, after, sizeof(after) - 1}
+#define CASE(before, numel, after)                                                         \
+	{before, sizeof(before) - 1, numel, after, sizeof(after) - 1}
 		CASE("K\xfd", 253, "K\xff"),
 		CASE("K\xfe", 254, "M\x00\x01"),
 		CASE("M\xfd\xff", 65533, "M\xff\xff"),
 		CASE("M\xfe\xff", 65534, "J\x00\x00\x01\x00"),
 		CASE("J\xfd\xff\xff\x7f", 2147483645, "J\xff\xff\xff\x7f"),
-		CASE("J\xfe\xff\xff\x7f", 2147483646, "\x8a\x08\x00\x00\x00\x80\x00\x00\x00\x00"),
+		CASE("J\xfe\xff\xff\x7f", 2147483646,
+		     "\x8a\x08\x00\x00\x00\x80\x00\x00\x00\x00"),
 		CASE("\x8a\x05\x00\x00\x00\x80\x00", 2147483648,
 		     "\x8a\x08\x02\x00\x00\x80\x00\x00\x00\x00"),
 		CASE("\x8a\x08\x05\x00\x00\x00\x00\x00\x00\x00", 5,
@@ -287,7 +293,8 @@ static void lengths_grow_out_of_their_opcodes(void **state)
 	};
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
 		cleanup_buffer struct cvq_buffer stream = {0}, expected = {0};
-		emit(&stream, "\x80\x02" "ctorch._utils\n_rebuild_tensor_v2\n((");
+		emit(&stream, "\x80\x02"
+			      "ctorch._utils\n_rebuild_tensor_v2\n((");
 		emit_string(&stream, "storage");
 		emit(&stream, "ctorch\nFloatStorage\n");
 		emit_string(&stream, "0");
@@ -305,7 +312,8 @@ static void lengths_grow_out_of_their_opcodes(void **state)
 		emit_string(&expected, "cpu");
 		cvq_buffer_append(&expected, cases[i].after, cases[i].after_length);
 		emit(&expected, "tQ");
-		assert_non_null(memmem(out.data, out.length, expected.data, expected.length));
+		assert_non_null(
+			memmem(out.data, out.length, expected.data, expected.length));
 		cvq_pickle_free(again);
 		cvq_pickle_free(pickle);
 	}
@@ -327,7 +335,9 @@ static void protocol_4_keeps_its_memo_numbering(void **state)
 
 	struct cvq_pickle *pickle = parse(&stream);
 	cleanup_buffer struct cvq_buffer out = rewrite(pickle, 2);
-	assert_int_equal(occurrences(&out, "\x93" "0ctorch\nHalfStorage\n\x94"), 1);
+	assert_int_equal(occurrences(&out, "\x93"
+					   "0ctorch\nHalfStorage\n\x94"),
+			 1);
 	assert_int_equal(occurrences(&out, "\x95"), 0);
 	struct cvq_pickle *again = parse(&out);
 	assert_string_equal(cvq_pickle_storage(again, 0)->type, "HalfStorage");
@@ -380,8 +390,12 @@ static void nonsense_is_refused(void **state)
 	REFUSE("\x80\x02NNa.", "container");
 	REFUSE("\x80\x02}(Nu.", "key without a value");
 	REFUSE("\x80\x02NQ.", "persistent id");
-	REFUSE("\x80\x02X\xff\xff\xff\xff" "abc", "cut off");
-	REFUSE("\x80\x04\x8d\xff\xff\xff\xff\xff\xff\xff\xff" "abc", "cut off");
+	REFUSE("\x80\x02X\xff\xff\xff\xff"
+	       "abc",
+	       "cut off");
+	REFUSE("\x80\x04\x8d\xff\xff\xff\xff\xff\xff\xff\xff"
+	       "abc",
+	       "cut off");
 }
 
 static void one_storage_with_two_types_is_refused(void **state)
@@ -399,7 +413,8 @@ static void a_tensor_beyond_its_storage_is_refused(void **state)
 {
 	(void)state;
 	cleanup_buffer struct cvq_buffer stream = {0};
-	emit(&stream, "\x80\x02" "ctorch._utils\n_rebuild_tensor_v2\n(");
+	emit(&stream, "\x80\x02"
+		      "ctorch._utils\n_rebuild_tensor_v2\n(");
 	emit_storage(&stream, "FloatStorage", "0", 4);
 	emit_view(&stream, 1, 4);
 	emit(&stream, ".");
@@ -410,7 +425,8 @@ static void wrapper_subclasses_are_refused(void **state)
 {
 	(void)state;
 	cleanup_buffer struct cvq_buffer stream = {0};
-	emit(&stream, "\x80\x02" "ctorch._utils\n_rebuild_wrapper_subclass\n(");
+	emit(&stream, "\x80\x02"
+		      "ctorch._utils\n_rebuild_wrapper_subclass\n(");
 	emit_tensor(&stream, "FloatStorage", "0", 4);
 	emit(&stream, "tR.");
 	assert_refused(&stream, "wrapper subclass");
@@ -434,9 +450,11 @@ static void an_explosion_of_ways_is_refused(void **state)
 {
 	(void)state;
 	cleanup_buffer struct cvq_buffer stream = {0};
-	emit(&stream, "\x80\x02]q\x00" "0");
+	emit(&stream, "\x80\x02]q\x00"
+		      "0");
 	for (int i = 1; i <= 40; i++) {
-		char opcodes[] = {']', '(', 'h', (char)(i - 1), 'h', (char)(i - 1), 'e', 'q', (char)i};
+		char opcodes[] = {']',           '(', 'h', (char)(i - 1), 'h',
+				  (char)(i - 1), 'e', 'q', (char)i};
 		cvq_buffer_append(&stream, opcodes, sizeof(opcodes));
 		emit(&stream, "0");
 	}
@@ -448,7 +466,8 @@ static void a_cycle_ends(void **state)
 {
 	(void)state;
 	cleanup_buffer struct cvq_buffer stream = {0};
-	emit(&stream, "\x80\x02]q\x00h\x00" "a.");
+	emit(&stream, "\x80\x02]q\x00h\x00"
+		      "a.");
 	struct cvq_pickle *pickle = parse(&stream);
 	assert_int_equal(cvq_pickle_tensor_count(pickle), 0);
 	cvq_pickle_free(pickle);

@@ -28,7 +28,8 @@ static int teardown(void **state)
 
 static bool converts(const struct cvq_policy *policy, const char *path)
 {
-	return cvq_policy_wants_file(policy, path) && !cvq_policy_keeping_pattern(policy, path);
+	return cvq_policy_wants_file(policy, path) &&
+	       !cvq_policy_keeping_pattern(policy, path);
 }
 
 static void set(struct cvq_policy *policy, const char *option, const char *value)
@@ -54,7 +55,8 @@ static void defaults_fit_cosyvoice(void **state)
 	assert_false(converts(policy, "spk2info-old.pt"));
 	assert_true(converts(policy, "hift/llm.pt"));
 
-	assert_true(cvq_policy_keeps_tensor(policy, "decoder.estimator.rotary_embed.inv_freq"));
+	assert_true(
+		cvq_policy_keeps_tensor(policy, "decoder.estimator.rotary_embed.inv_freq"));
 	assert_true(cvq_policy_keeps_tensor(policy, "optimizer.state.0.step"));
 	assert_true(cvq_policy_keeps_tensor(policy, "optimizer_states.0.state.1.exp_avg"));
 	assert_false(cvq_policy_keeps_tensor(policy, "llm.optimizer.weight"));
@@ -155,8 +157,9 @@ static void wrong_values_are_named(void **state)
 	};
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
 		struct cvq_reason reason = {""};
-		assert_int_equal(cvq_policy_set(*state, cases[i].option, cases[i].value, &reason),
-				 -EINVAL);
+		assert_int_equal(
+			cvq_policy_set(*state, cases[i].option, cases[i].value, &reason),
+			-EINVAL);
 		if (!strstr(reason.text, cases[i].says))
 			fail_msg("%s: '%s' does not say '%s'", cases[i].option, reason.text,
 				 cases[i].says);
