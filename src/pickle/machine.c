@@ -258,7 +258,7 @@ static cvq_err do_tuple_of(struct machine *machine, size_t count)
 
 static cvq_err do_tuple(struct machine *machine)
 {
-	size_t first, count;
+	size_t first = 0, count = 0;
 	cvq_err err = pop_mark(machine, &first, &count);
 	return err ? err : make_tuple(machine, count);
 }
@@ -326,7 +326,7 @@ static cvq_err do_add(struct machine *machine, size_t count, bool pairs)
 
 static cvq_err do_add_marked(struct machine *machine, bool pairs)
 {
-	size_t first, count;
+	size_t first = 0, count = 0;
 	cvq_err err = pop_mark(machine, &first, &count);
 	return err ? err : add_items(machine, count, pairs);
 }
@@ -334,7 +334,7 @@ static cvq_err do_add_marked(struct machine *machine, bool pairs)
 /* DICT, LIST and FROZENSET: a new container of all values down to the mark. */
 static cvq_err do_build_marked(struct machine *machine, enum cvq_node_type type)
 {
-	size_t first, count;
+	size_t first = 0, count = 0;
 	cvq_err err = pop_mark(machine, &first, &count);
 	if (err)
 		return err;
@@ -611,7 +611,7 @@ static cvq_err do_pop(struct machine *machine)
 
 static cvq_err do_pop_mark(struct machine *machine)
 {
-	size_t first, count;
+	size_t first = 0, count = 0;
 	cvq_err err = pop_mark(machine, &first, &count);
 	if (!err)
 		machine->depth = first;
