@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The public interface to one checkpoint: see cvq/cvq.h
+ */
+#include "cvq/cvq.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "view/decide.h"
+
+struct cvq_file {
+	int fd;
+	uint64_t size; /* of the image */
+	struct cvq_version version;
+	struct cvq_verdict *verdict;
+	struct cvq_policy policy;
+};
+
+static bool options_in_range(const struct cvq_options *options)
+{
+	/* A larger struct is from a later version, with wishes that we do not know. */
+	return options->sizeof_options == sizeof(*options) &&
+	       (unsigned)options->dtype <= CVQ_BF16 &&
+	       (unsigned)options->overflow <= CVQ_OVERFLOW_CLAMP &&
+	       (unsigned)options->checksum <= CVQ_CHECKSUM_NONE &&
+	       (options->align == 0 || (options->align >= 16 && options->align <= 65536 &&
+					(options->align & (options->align - 1)) == 0));
+}
+
+static cvq_err policy_from_options(struct cvq_policy *policy,
+				   const struct cvq_options *options)
+{
+	policy->dtype = options->dtype;
+	policy->overflow = options->overflow;
+	policy->checksum = options->checksum;
+	policy->align = options->align;
+	for (const char *const *name = options->keep_tensors; name && *name; name++) {
+		cvq_err err = cvq_policy_set(policy, "keep-tensor", *name, NULL);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+static cvq_err open_file(struct cvq_file *file, const char *path,
+			 const struct cvq_options *options)
+{
+	cvq_err err = cvq_policy_init(&file->policy);
+	err = err ? err : policy_from_options(&file->policy, options);
+	if (err)
+		return err;
+
+	/* Not to be kept waiting by a fifo: */
+	file->fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	struct stat attributes;
+	if (file->fd < 0 || fstat(file->fd, &attributes))
+		return -errno;
+	if (!S_ISREG(attributes.st_mode))
+		return S_ISDIR(attributes.st_mode) ? -EISDIR : -ESPIPE;
+
+	struct cvq_source source = {.fd = file->fd};
+	err = cvq_decide_content(&source, &file->policy, &attributes, &file->verdict);
+	if (err)
+		return err == -ESTALE ? -EIO : err; /* somebody is writing it right now */
+	file->version = cvq_version_of(&attributes);
+	file->size = file->version.size;
+	if (file->verdict->image)
+		file->size = cvq_image_summary(file->verdict->image)->view_size;
+	return 0;
+}
+
+int cvq_open(const char *path, const struct cvq_options *options, struct cvq_file **file)
+{
+	const struct cvq_options defaults = CVQ_OPTIONS_DEFAULT;
+	if (!options)
+		options = &defaults;
+	if (!options_in_range(options))
+		return -EINVAL;
+
+	struct cvq_file *made = calloc(1, sizeof(*made));
+	if (!made)
+		return -ENOMEM;
+	made->fd = -1;
+	cvq_err err = open_file(made, path, options);
+	if (err) {
+		cvq_close(made);
+		return err;
+	}
+	*file = made;
+	return 0;
+}
+
+void cvq_close(struct cvq_file *file)
+{
+	if (!file)
+		return;
+	cvq_verdict_unref(file->verdict);
+	cvq_policy_release(&file->policy);
+	if (file->fd >= 0)
+		close(file->fd);
+	free(file);
+}
+
+uint64_t cvq_size(const struct cvq_file *file)
+{
+	return file->size;
+}
+
+const char *cvq_reason(const struct cvq_file *file)
+{
+	return file->verdict->reason;
+}
+
+ssize_t cvq_read(struct cvq_file *file, void *buffer, size_t count, uint64_t offset)
+{
+	struct cvq_source source = {.fd = file->fd};
+	return cvq_verdict_read(file->verdict, &file->version, &source, buffer, count,
+				offset, NULL);
+}
+
+char *cvq_describe(const struct cvq_file *file)
+{
+	return cvq_verdict_describe(file->verdict, &file->policy, file->version.size);
+}

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Counting the tree: what the one line after mounting says
+ *
+ * Folders wait in a list of paths rather than as open descriptors or on the call
+ * stack, so that neither a deep tree nor a low limit of descriptors matters.
+ */
+#include "view/view.h"
+
+#include <dirent.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/buffer.h"
+#include "base/cleanup.h"
+
+struct walk {
+	struct cvq_view *view;
+	struct cvq_census *census;
+	double deadline;
+	char **folders; /* paths still to be listed; owned */
+	size_t count;
+	size_t capacity;
+};
+
+static double now(void)
+{
+	struct timespec time;
+	clock_gettime(CLOCK_MONOTONIC, &time);
+	return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
+}
+
+static void add_folder(struct walk *walk, const char *path)
+{
+	cleanup_free char *copy = strdup(path);
+	if (!copy || cvq_grow((void **)&walk->folders, &walk->capacity, walk->count,
+			      sizeof(*walk->folders)))
+		walk->census->complete = false;
+	else
+		walk->folders[walk->count++] = steal_pointer(copy);
+}
+
+/* Counts what a look at 'path' tells. */
+static void count_entry(struct walk *walk, const char *path)
+{
+	struct cvq_census *census = walk->census;
+	cleanup_entry struct cvq_entry entry;
+
+	if (cvq_view_lookup(walk->view, path, &entry)) {
+		census->complete = false;
+	} else if (cvq_entry_converted(&entry)) {
+		census->converted++;
+		census->source_bytes += entry.version.size;
+		census->view_bytes += (uint64_t)entry.attributes.st_size;
+	} else if (S_ISREG(entry.attributes.st_mode)) {
+		census->passed++;
+	} else if (S_ISDIR(entry.attributes.st_mode) && !entry.hidden) {
+		add_folder(walk, path);
+	}
+}
+
+/* Counts one name of a folder, with a look at it only where its type does not tell. */
+static void count_name(struct walk *walk, const char *path, unsigned char type)
+{
+	bool asks = cvq_policy_wants_file(cvq_view_policy(walk->view), path);
+
+	if (type == DT_REG && !asks)
+		walk->census->passed++;
+	else if (type == DT_DIR)
+		add_folder(walk, path);
+	else if (type == DT_REG || type == DT_LNK || type == DT_UNKNOWN)
+		count_entry(walk, path);
+}
+
+static void close_folder(DIR **folder)
+{
+	if (*folder)
+		closedir(*folder);
+}
+
+/* Returns false if time ran out. */
+static bool count_folder(struct walk *walk, const char *folder_path)
+{
+	int fd = cvq_view_open_folder(walk->view, folder_path);
+	cvq_cleanup(close_folder) DIR *folder = fd < 0 ? NULL : fdopendir(fd);
+	if (!folder) {
+		walk->census->complete = false;
+		return true;
+	}
+	for (struct dirent *name; (name = readdir(folder));) {
+		if (strcmp(name->d_name, ".") == 0 || strcmp(name->d_name, "..") == 0)
+			continue;
+		cleanup_free char *path = NULL;
+		if (asprintf(&path, "%s%s%s", folder_path, *folder_path ? "/" : "",
+			     name->d_name) < 0) {
+			path = NULL;
+			walk->census->complete = false;
+			continue;
+		}
+		count_name(walk, path, name->d_type);
+		if (now() > walk->deadline)
+			return false;
+	}
+	return true;
+}
+
+void cvq_view_count(struct cvq_view *view, double seconds, struct cvq_census *census)
+{
+	*census = (struct cvq_census){.complete = true};
+	struct walk walk = {.view = view, .census = census, .deadline = now() + seconds};
+
+	add_folder(&walk, "");
+	while (walk.count > 0) {
+		cleanup_free char *path = walk.folders[--walk.count];
+		if (!count_folder(&walk, path)) {
+			census->complete = false;
+			break;
+		}
+	}
+	while (walk.count > 0)
+		free(walk.folders[--walk.count]);
+	free(walk.folders);
+}

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: MIT */
+#include "view/decide.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "view/tree.h"
+
+/* ========================================================================== */
+/*                              What is remembered                            */
+/* ========================================================================== */
+
+static struct cvq_verdict *recall(struct cvq_decisions *decisions,
+				  const struct cvq_version *version)
+{
+	struct cvq_verdict *found = NULL;
+
+	pthread_mutex_lock(&decisions->mutex);
+	for (size_t i = 0; i < CVQ_REMEMBERED_VERDICTS && !found; i++) {
+		struct cvq_remembered *place = &decisions->remembered[i];
+		if (place->verdict && cvq_version_same(&place->version, version)) {
+			place->last_used = ++decisions->clock;
+			found = cvq_verdict_ref(place->verdict);
+		}
+	}
+	pthread_mutex_unlock(&decisions->mutex);
+	return found;
+}
+
+/* Two threads may plan one file at once; the second one's verdict replaces the first's. */
+static void remember(struct cvq_decisions *decisions, const struct cvq_version *version,
+		     struct cvq_verdict *verdict)
+{
+	pthread_mutex_lock(&decisions->mutex);
+	struct cvq_remembered *place = &decisions->remembered[0];
+	for (size_t i = 0; i < CVQ_REMEMBERED_VERDICTS; i++) {
+		struct cvq_remembered *other = &decisions->remembered[i];
+		if (other->verdict && cvq_version_same(&other->version, version)) {
+			place = other;
+			break;
+		}
+		if (other->last_used < place->last_used)
+			place = other;
+	}
+	struct cvq_verdict *forgotten = place->verdict;
+	place->version = *version;
+	place->verdict = cvq_verdict_ref(verdict);
+	place->last_used = ++decisions->clock;
+	pthread_mutex_unlock(&decisions->mutex);
+	cvq_verdict_unref(forgotten);
+}
+
+/* ========================================================================== */
+/*                                  Deciding                                  */
+/* ========================================================================== */
+
+bool cvq_asks_for_conversion(const struct cvq_policy *policy, const char *path)
+{
+	return cvq_policy_wants_file(policy, path) &&
+	       !cvq_policy_keeping_pattern(policy, path);
+}
+
+/* A lack of memory or descriptors says nothing about the file. */
+static bool says_nothing(cvq_err err)
+{
+	return err == -ENOMEM || err == -EMFILE || err == -ENFILE;
+}
+
+/* Passes a file through for now; a later look may come to another verdict. */
+static cvq_err pass_for_now(cvq_err err, struct cvq_verdict **verdict)
+{
+	if (says_nothing(err))
+		return err;
+	if (err == -ESTALE)
+		return cvq_verdict_create(NULL, "it was modified while it was looked at",
+					  verdict);
+	struct cvq_reason reason;
+	cvq_explain(&reason, err, "it cannot be read: %s", strerror(-err));
+	return cvq_verdict_create(NULL, reason.text, verdict);
+}
+
+cvq_err cvq_decide_content(const struct cvq_source *source, const struct cvq_policy *policy,
+			   struct stat *attributes, struct cvq_verdict **verdict)
+{
+	if (fstat(source->fd, attributes))
+		return -errno;
+	struct cvq_version before = cvq_version_of(attributes);
+
+	struct cvq_image *image = NULL;
+	struct cvq_reason reason = {""};
+	cvq_err err = cvq_image_plan(source, before.size, policy, &image, &reason);
+
+	/* A plan made while somebody wrote the file may be of two versions. */
+	if (fstat(source->fd, attributes)) {
+		cvq_image_unref(image);
+		return -errno;
+	}
+	if (!cvq_version_unmodified(&before, attributes)) {
+		cvq_image_unref(image);
+		return -ESTALE;
+	}
+	if (err && err != CVQ_ERR_CONTENT)
+		return err;
+	return cvq_verdict_create(image, image ? NULL : reason.text, verdict);
+}
+
+cvq_err cvq_decide(struct cvq_decisions *decisions, const char *path, int path_fd,
+		   struct stat *attributes, struct cvq_verdict **verdict)
+{
+	const struct cvq_policy *policy = decisions->policy;
+
+	if (!cvq_policy_wants_file(policy, path)) {
+		*verdict = cvq_verdict_ref(decisions->unasked);
+		return 0;
+	}
+	const char *keeping = cvq_policy_keeping_pattern(policy, path);
+	if (keeping) {
+		struct cvq_reason reason;
+		cvq_explain(&reason, 0, "it is kept by the pattern '%s'", keeping);
+		return cvq_verdict_create(NULL, reason.text, verdict);
+	}
+
+	struct cvq_version version = cvq_version_of(attributes);
+	*verdict = recall(decisions, &version);
+	if (*verdict)
+		return 0;
+
+	cleanup_fd int fd = cvq_tree_reopen(path_fd, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+	if (fd < 0)
+		return pass_for_now(fd, verdict);
+	struct cvq_source source = {.fd = fd, .counters = decisions->counters};
+	cvq_err err = cvq_decide_content(&source, policy, attributes, verdict);
+	if (err)
+		return pass_for_now(err, verdict);
+	version = cvq_version_of(attributes);
+	remember(decisions, &version, *verdict);
+	return 0;
+}
+
+cvq_err cvq_decisions_init(struct cvq_decisions *decisions, const struct cvq_policy *policy,
+			   struct cvq_counters *counters)
+{
+	*decisions = (struct cvq_decisions){.policy = policy, .counters = counters};
+	pthread_mutex_init(&decisions->mutex, NULL);
+	return cvq_verdict_create(NULL, "its name does not ask for conversion",
+				  &decisions->unasked);
+}
+
+void cvq_decisions_release(struct cvq_decisions *decisions)
+{
+	for (size_t i = 0; i < CVQ_REMEMBERED_VERDICTS; i++)
+		cvq_verdict_unref(decisions->remembered[i].verdict);
+	cvq_verdict_unref(decisions->unasked);
+	pthread_mutex_destroy(&decisions->mutex);
+}

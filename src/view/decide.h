@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The decision about one file: converted, or passed through and why
+ */
+#ifndef CVQ_VIEW_DECIDE_H
+#define CVQ_VIEW_DECIDE_H
+
+#include <pthread.h>
+#include <sys/stat.h>
+
+#include "base/error.h"
+#include "base/source.h"
+#include "policy/policy.h"
+#include "view/verdict.h"
+
+/* As many plans as a directory of models has checkpoints, and then some. */
+#define CVQ_REMEMBERED_VERDICTS 256
+
+/* What was decided about one version of a file, under whatever name. */
+struct cvq_remembered {
+	struct cvq_version version;
+	struct cvq_verdict *verdict; /* one reference; NULL: a free place */
+	uint64_t last_used;
+};
+
+struct cvq_decisions {
+	const struct cvq_policy *policy;
+	struct cvq_counters *counters;
+	struct cvq_verdict *unasked; /* shared by all files that do not ask */
+	pthread_mutex_t mutex;       /* guards what follows; not held across I/O */
+	uint64_t clock;
+	struct cvq_remembered remembered[CVQ_REMEMBERED_VERDICTS];
+};
+
+cvq_err cvq_decisions_init(struct cvq_decisions *decisions, const struct cvq_policy *policy,
+			   struct cvq_counters *counters);
+void cvq_decisions_release(struct cvq_decisions *decisions);
+
+/* Whether the name asks for conversion and no pattern keeps it. */
+bool cvq_asks_for_conversion(const struct cvq_policy *policy, const char *path);
+
+/*
+ * Decides about the regular file that 'path_fd' (O_PATH) stands for, under the
+ * name 'path'.  'attributes' is what fstat(2) said about it; they are refreshed
+ * if the file has to be opened.
+ *
+ * Returns 0 and a verdict with one reference, also if the file cannot be read;
+ * -ENOMEM, -EMFILE or -ENFILE if no verdict could be reached.
+ */
+cvq_err cvq_decide(struct cvq_decisions *decisions, const char *path, int path_fd,
+		   struct stat *attributes, struct cvq_verdict **verdict);
+
+/*
+ * Decides about the open file by its content alone, whatever its name is, and
+ * takes its attributes.  Returns 0 and a verdict with one reference; -ESTALE if
+ * it was modified meanwhile; or what reading it failed with.
+ */
+cvq_err cvq_decide_content(const struct cvq_source *source, const struct cvq_policy *policy,
+			   struct stat *attributes, struct cvq_verdict **verdict);
+
+#endif

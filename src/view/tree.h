@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The source tree: paths resolved below one descriptor
+ */
+#ifndef CVQ_VIEW_TREE_H
+#define CVQ_VIEW_TREE_H
+
+#include <limits.h>
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "base/error.h"
+
+struct cvq_tree {
+	int root;         /* O_PATH */
+	bool mounted;     /* whether a view of this tree is mounted yet ... */
+	dev_t own_device; /* ... and then as which device */
+};
+
+/*
+ * Opens 'path' below the root with these open(2) flags (O_NOFOLLOW and O_CLOEXEC
+ * are added).  No symlink is followed anywhere in the path.
+ *
+ * Returns a descriptor or a negative errno; -EXDEV if 'path' is where the view
+ * itself is mounted.  What lies deeper in there is -ENOENT.
+ */
+int cvq_tree_open(const struct cvq_tree *tree, const char *path, int flags);
+
+/* Opens again, with other flags, what an O_PATH descriptor stands for. */
+int cvq_tree_reopen(int fd, int flags);
+
+/* Where a symlink leads. */
+struct cvq_link_target {
+	int fd;              /* O_PATH */
+	bool inside;         /* no step of the way left the tree */
+	char path[PATH_MAX]; /* if inside: the target's path */
+};
+
+/*
+ * Follows the symlink at 'path' to its end.  Returns 0, with a descriptor for the
+ * caller to close; -EXDEV if the way leads through the view's own mount, where
+ * following would wait for ourselves; or another negative errno.
+ */
+cvq_err cvq_tree_follow(const struct cvq_tree *tree, const char *path,
+			struct cvq_link_target *target);
+
+#endif

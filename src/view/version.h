@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One version of a source file, told from any other without reading it
+ */
+#ifndef CVQ_VIEW_VERSION_H
+#define CVQ_VIEW_VERSION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/stat.h>
+#include <time.h>
+
+struct cvq_version {
+	dev_t device;
+	ino_t inode;
+	uint64_t size;
+	struct timespec modified;
+	struct timespec changed; /* the inode: also moves when the file is renamed */
+};
+
+static inline struct cvq_version cvq_version_of(const struct stat *attributes)
+{
+	return (struct cvq_version){
+		.device = attributes->st_dev,
+		.inode = attributes->st_ino,
+		.size = (uint64_t)attributes->st_size,
+		.modified = attributes->st_mtim,
+		.changed = attributes->st_ctim,
+	};
+}
+
+static inline bool cvq_same_time(struct timespec a, struct timespec b)
+{
+	return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
+}
+
+static inline bool cvq_version_same(const struct cvq_version *a,
+				    const struct cvq_version *b)
+{
+	return a->device == b->device && a->inode == b->inode && a->size == b->size &&
+	       cvq_same_time(a->modified, b->modified) &&
+	       cvq_same_time(a->changed, b->changed);
+}
+
+/*
+ * Whether an open file still holds the bytes it held as 'version'.  Unlike the
+ * above, a file that was only renamed, linked or removed meanwhile does.
+ */
+static inline bool cvq_version_unmodified(const struct cvq_version *version,
+					  const struct stat *now)
+{
+	return version->size == (uint64_t)now->st_size &&
+	       cvq_same_time(version->modified, now->st_mtim);
+}
+
+#endif

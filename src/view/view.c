@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: MIT */
+#include "view/view.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "view/decide.h"
+#include "view/tree.h"
+
+struct cvq_view {
+	const struct cvq_policy *policy;
+	bool follow; /* symlinks, where the rule of the view says so */
+	struct cvq_tree tree;
+	struct stat mountpoint; /* shown in place of the view's own mount */
+	struct cvq_counters counters;
+	struct cvq_decisions decisions;
+};
+
+/* ========================================================================== */
+/*                                   Entries                                  */
+/* ========================================================================== */
+
+void cvq_entry_release(struct cvq_entry *entry)
+{
+	cvq_verdict_unref(entry->verdict);
+	entry->verdict = NULL;
+}
+
+bool cvq_entry_converted(const struct cvq_entry *entry)
+{
+	return entry->verdict && entry->verdict->image;
+}
+
+bool cvq_entry_same(const struct cvq_entry *a, const struct cvq_entry *b)
+{
+	if ((a->attributes.st_mode & S_IFMT) != (b->attributes.st_mode & S_IFMT) ||
+	    a->hidden != b->hidden || a->followed != b->followed ||
+	    cvq_entry_converted(a) != cvq_entry_converted(b))
+		return false;
+	if (S_ISDIR(a->attributes.st_mode)) /* its names come and go; it stays itself */
+		return a->version.device == b->version.device &&
+		       a->version.inode == b->version.inode;
+	return cvq_version_same(&a->version, &b->version);
+}
+
+/* ========================================================================== */
+/*                                  The view                                  */
+/* ========================================================================== */
+
+cvq_err cvq_view_open(const char *path, const struct cvq_policy *policy, bool for_all,
+		      struct cvq_view **view)
+{
+	cleanup_fd int root = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (root < 0)
+		return -errno;
+	/* Better to learn now than at the first listing. */
+	if (faccessat(root, ".", R_OK | X_OK, AT_EACCESS))
+		return -errno;
+	struct cvq_view *made = calloc(1, sizeof(*made));
+	if (!made)
+		return -ENOMEM;
+	cvq_err err = cvq_decisions_init(&made->decisions, policy, &made->counters);
+	if (err) {
+		cvq_decisions_release(&made->decisions);
+		free(made);
+		return err;
+	}
+	made->policy = policy;
+	/* With root's rights, a link planted in the source must not show any file to all.
+	 */
+	made->follow = policy->symlinks == CVQ_SYMLINKS_FOLLOW ||
+		       (policy->symlinks == CVQ_SYMLINKS_AUTO && !for_all);
+	made->tree.root = steal_fd(root);
+	*view = made;
+	return 0;
+}
+
+void cvq_view_close(struct cvq_view *view)
+{
+	if (!view)
+		return;
+	cvq_decisions_release(&view->decisions);
+	close(view->tree.root);
+	free(view);
+}
+
+const struct cvq_policy *cvq_view_policy(const struct cvq_view *view)
+{
+	return view->policy;
+}
+
+struct cvq_counters *cvq_view_counters(struct cvq_view *view)
+{
+	return &view->counters;
+}
+
+void cvq_view_set_mount(struct cvq_view *view, dev_t device, const struct stat *mountpoint)
+{
+	view->mountpoint = *mountpoint;
+	view->tree.own_device = device;
+	view->tree.mounted = true;
+}
+
+cvq_err cvq_view_statvfs(const struct cvq_view *view, struct statvfs *result)
+{
+	return fstatvfs(view->tree.root, result) ? -errno : 0;
+}
+
+/* ========================================================================== */
+/*                                   Lookup                                   */
+/* ========================================================================== */
+
+/*
+ * If the symlink at 'path' is to be shown as the file it points to, opens that
+ * file (O_PATH) and returns its descriptor; else -ENOLINK.
+ */
+static int follow_link(const struct cvq_view *view, const char *path, struct stat *found)
+{
+	struct cvq_link_target target;
+	cvq_err err = cvq_tree_follow(&view->tree, path, &target);
+	if (err)
+		return err == -ENOMEM || err == -EMFILE || err == -ENFILE ? err : -ENOLINK;
+
+	cleanup_fd int fd = target.fd;
+	if (fstat(fd, found) || !S_ISREG(found->st_mode))
+		return -ENOLINK;
+	if (target.inside && (!cvq_asks_for_conversion(view->policy, path) ||
+			      cvq_asks_for_conversion(view->policy, target.path)))
+		return -ENOLINK;
+	return steal_fd(fd);
+}
+
+static void show_mountpoint(const struct cvq_view *view, struct cvq_entry *entry)
+{
+	*entry = (struct cvq_entry){.hidden = true, .attributes = view->mountpoint};
+	entry->version = cvq_version_of(&entry->attributes);
+}
+
+/* Decides about a regular file and gives it the size that the decision implies. */
+static cvq_err show_file(struct cvq_view *view, const char *path, int fd,
+			 struct cvq_entry *entry)
+{
+	struct stat *attributes = &entry->attributes;
+	cvq_err err = cvq_decide(&view->decisions, path, fd, attributes, &entry->verdict);
+	if (err)
+		return err;
+	entry->version = cvq_version_of(attributes);
+	if (cvq_entry_converted(entry)) {
+		uint64_t size = cvq_image_summary(entry->verdict->image)->view_size;
+		attributes->st_size = (off_t)size;
+		attributes->st_blocks = (blkcnt_t)((size + 511) / 512);
+	}
+	return 0;
+}
+
+/* Opens 'path' and takes its attributes; -EXDEV for the view's own mount. */
+static int open_and_stat(const struct cvq_view *view, const char *path,
+			 struct stat *attributes)
+{
+	cleanup_fd int fd = cvq_tree_open(&view->tree, path, O_PATH);
+	if (fd >= 0 && fstat(fd, attributes))
+		return -errno;
+	return steal_fd(fd);
+}
+
+cvq_err cvq_view_lookup(struct cvq_view *view, const char *path, struct cvq_entry *entry)
+{
+	*entry = (struct cvq_entry){0};
+	cleanup_fd int fd = open_and_stat(view, path, &entry->attributes);
+	if (fd == -EXDEV) {
+		show_mountpoint(view, entry);
+		return 0;
+	}
+	if (fd < 0)
+		return fd;
+
+	cleanup_fd int followed = -1;
+	if (S_ISLNK(entry->attributes.st_mode) && view->follow) {
+		struct stat found;
+		followed = follow_link(view, path, &found);
+		if (followed >= 0) {
+			entry->followed = true;
+			entry->attributes = found;
+		} else if (followed != -ENOLINK) {
+			return followed;
+		}
+	}
+	if (S_ISREG(entry->attributes.st_mode))
+		return show_file(view, path, entry->followed ? followed : fd, entry);
+	entry->version = cvq_version_of(&entry->attributes);
+	return 0;
+}
+
+/* ========================================================================== */
+/*                                   Opening                                  */
+/* ========================================================================== */
+
+int cvq_view_open_path(struct cvq_view *view, const char *path,
+		       const struct cvq_entry *entry)
+{
+	if (entry->hidden)
+		return -EXDEV;
+	if (!entry->followed)
+		return cvq_tree_open(&view->tree, path, O_PATH);
+	struct stat found;
+	int fd = follow_link(view, path, &found);
+	return fd == -ENOLINK ? -ESTALE : fd;
+}
+
+int cvq_view_open_file(struct cvq_view *view, const char *path,
+		       const struct cvq_entry *entry)
+{
+	/* Should the file have become a fifo meanwhile, opening it must not block. */
+	const int flags = O_RDONLY | O_NONBLOCK | O_NOCTTY;
+	cleanup_fd int fd = -1;
+
+	if (entry->followed) {
+		cleanup_fd int target = cvq_view_open_path(view, path, entry);
+		fd = target < 0 ? target : cvq_tree_reopen(target, flags);
+	} else {
+		fd = cvq_tree_open(&view->tree, path, flags);
+	}
+	if (fd == -ELOOP || fd == -EXDEV || fd == -ENXIO)
+		return -ESTALE; /* it is no longer a file */
+	if (fd < 0)
+		return fd;
+
+	struct stat now;
+	if (fstat(fd, &now))
+		return -errno;
+	struct cvq_version version = cvq_version_of(&now);
+	if (!S_ISREG(now.st_mode) || !cvq_version_same(&version, &entry->version))
+		return -ESTALE;
+	return steal_fd(fd);
+}
+
+int cvq_view_open_folder(struct cvq_view *view, const char *path)
+{
+	return cvq_tree_open(&view->tree, path, O_RDONLY | O_DIRECTORY);
+}
+
+cvq_err cvq_view_read_link(struct cvq_view *view, const char *path, char *target,
+			   size_t size)
+{
+	cleanup_fd int fd = cvq_tree_open(&view->tree, path, O_PATH);
+	if (fd < 0)
+		return fd;
+	ssize_t length = readlinkat(fd, "", target, size);
+	if (length < 0)
+		return -errno;
+	if ((size_t)length >= size)
+		return -ENAMETOOLONG;
+	target[length] = '\0';
+	return 0;
+}
+
+ssize_t cvq_view_read(struct cvq_view *view, const struct cvq_entry *entry, int fd,
+		      void *buffer, size_t length, uint64_t offset,
+		      struct cvq_reason *reason)
+{
+	struct cvq_source source = {.fd = fd, .counters = &view->counters};
+	return cvq_verdict_read(entry->verdict, &entry->version, &source, buffer, length,
+				offset, reason);
+}
+
+char *cvq_view_describe(const struct cvq_view *view, const struct cvq_entry *entry)
+{
+	return cvq_verdict_describe(entry->verdict, view->policy, entry->version.size);
+}

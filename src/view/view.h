@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The view: the source tree as a reader sees it, without any FUSE
+ *
+ * Paths are relative to the source, without a leading slash or ".."; the root is "".
+ * Every path is resolved below the root descriptor that cvq_view_open() took, so
+ * the view cannot leave the source, nor run into a file system that is mounted
+ * over it later.  All functions are thread-safe.
+ */
+#ifndef CVQ_VIEW_VIEW_H
+#define CVQ_VIEW_VIEW_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/types.h>
+
+#include "base/error.h"
+#include "base/source.h"
+#include "image/image.h"
+#include "policy/policy.h"
+#include "view/version.h"
+
+/* ========================================================================== */
+/*                                   Entries                                  */
+/* ========================================================================== */
+
+/* What becomes of a regular file.  Shared by all who look at it; never changed. */
+struct cvq_verdict {
+	_Atomic uint32_t references;
+	struct cvq_image *image; /* NULL if the file is passed through ... */
+	char *reason;            /* ... and then this says why */
+};
+
+/*
+ * What the view shows at a path, as of one moment.  An entry is a value: it is
+ * made by cvq_view_lookup(), not changed afterwards, and released by
+ * cvq_entry_release().
+ */
+struct cvq_entry {
+	struct stat attributes;      /* as shown: size and blocks are the view's */
+	struct cvq_version version;  /* of the source */
+	struct cvq_verdict *verdict; /* one reference; regular files only, else NULL */
+	bool followed;               /* a symlink that is shown as the file it points to */
+	bool hidden;                 /* the view's own mount, shown as an empty folder */
+};
+
+void cvq_entry_release(struct cvq_entry *entry);
+
+#define cleanup_entry cvq_cleanup(cvq_entry_release)
+
+/* Whether the entry is a file whose content cvq converts. */
+bool cvq_entry_converted(const struct cvq_entry *entry);
+
+/* Whether both describe the same version of the same file, or the same folder. */
+bool cvq_entry_same(const struct cvq_entry *a, const struct cvq_entry *b);
+
+/* ========================================================================== */
+/*                                  The view                                  */
+/* ========================================================================== */
+
+struct cvq_view;
+
+/*
+ * Opens the source directory.  'policy' is borrowed for the view's life.
+ * 'for_all' says that root mounts for all users (decides symlinks = auto).
+ * Returns 0, or -ENOENT, -ENOTDIR, -EACCES, ... for 'path'.
+ */
+cvq_err cvq_view_open(const char *path, const struct cvq_policy *policy, bool for_all,
+		      struct cvq_view **view);
+void cvq_view_close(struct cvq_view *view);
+
+const struct cvq_policy *cvq_view_policy(const struct cvq_view *view);
+
+/* The counters that all reading through this view adds to. */
+struct cvq_counters *cvq_view_counters(struct cvq_view *view);
+
+/*
+ * Says that the view itself is mounted as the file system 'device', and what its
+ * mountpoint looked like before: wherever that device shows up in the source, the
+ * view shows an empty folder and never looks inside.  Called once, before lookups
+ * from other threads.
+ */
+void cvq_view_set_mount(struct cvq_view *view, dev_t device, const struct stat *mountpoint);
+
+/* Finds what the view shows at 'path'.  Returns 0 or a negative errno. */
+cvq_err cvq_view_lookup(struct cvq_view *view, const char *path, struct cvq_entry *entry);
+
+/*
+ * Opens, as O_PATH, what 'entry' stands for, which was looked up at 'path'.
+ * Returns a descriptor or a negative errno; -EXDEV if the entry is hidden.
+ */
+int cvq_view_open_path(struct cvq_view *view, const char *path,
+		       const struct cvq_entry *entry);
+
+/*
+ * Opens the file behind 'entry', which was looked up at 'path'.  Returns a
+ * descriptor, or -ESTALE if the file there is no longer that version, or
+ * another negative errno.
+ */
+int cvq_view_open_file(struct cvq_view *view, const char *path,
+		       const struct cvq_entry *entry);
+
+/* Opens the folder at 'path' to list its names.  Returns a descriptor or a negative errno.
+ */
+int cvq_view_open_folder(struct cvq_view *view, const char *path);
+
+/* Reads a symlink's target into 'target' (NUL-terminated).  Returns 0 or a negative errno.
+ */
+cvq_err cvq_view_read_link(struct cvq_view *view, const char *path, char *target,
+			   size_t size);
+
+/*
+ * Reads from the view of an open file: the image if it is converted, else the
+ * source's bytes.  Returns the number of bytes, short only at the end; or a
+ * negative errno with the reason: -EIO if the source cannot be read or was
+ * modified in place since the entry was made, -ENOMEM.
+ */
+ssize_t cvq_view_read(struct cvq_view *view, const struct cvq_entry *entry, int fd,
+		      void *buffer, size_t length, uint64_t offset,
+		      struct cvq_reason *reason);
+
+/* Whether this process may access the entry so (as access(2), for its effective ids). */
+cvq_err cvq_view_access(struct cvq_view *view, const char *path,
+			const struct cvq_entry *entry, int mode);
+
+/* The source's own user.* attributes; results as of getxattr(2) and listxattr(2). */
+ssize_t cvq_view_get_xattr(struct cvq_view *view, const char *path,
+			   const struct cvq_entry *entry, const char *name, void *value,
+			   size_t size);
+ssize_t cvq_view_list_xattrs(struct cvq_view *view, const char *path,
+			     const struct cvq_entry *entry, char *names, size_t size);
+
+/* The file system that holds the source.  Returns 0 or a negative errno. */
+cvq_err cvq_view_statvfs(const struct cvq_view *view, struct statvfs *result);
+
+/* The JSON of "user.cvq.info", to be freed by the caller; NULL if memory ran out. */
+char *cvq_view_describe(const struct cvq_view *view, const struct cvq_entry *entry);
+
+/* What the whole tree comes to. */
+struct cvq_census {
+	uint64_t converted; /* files */
+	uint64_t passed;
+	uint64_t source_bytes; /* of the converted files */
+	uint64_t view_bytes;
+	bool complete; /* false if time ran out, or a folder could not be read */
+};
+
+/* Walks the tree and counts, for at most 'seconds' (and the file it is at). */
+void cvq_view_count(struct cvq_view *view, double seconds, struct cvq_census *census);
+
+#endif
