@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Everything one mount consists of: what libfuse hands to each operation
+ */
+#ifndef CVQ_MOUNT_CONTEXT_H
+#define CVQ_MOUNT_CONTEXT_H
+
+#include <pthread.h>
+
+#include "base/log.h"
+#include "mount/nodes.h"
+#include "mount/options.h"
+#include "mount/passthrough.h"
+#include "mount/status.h"
+#include "view/view.h"
+
+struct cvq_context {
+	/* Set up before the first request, then only read: */
+	const struct cvq_mount_options *options;
+	char *source;     /* absolute */
+	char *mountpoint; /* absolute */
+	struct cvq_log log;
+	struct cvq_census census;
+	pthread_key_t buffers; /* see request.h */
+	/* Each looks after its own threads: */
+	struct cvq_view *view;
+	struct cvq_nodes nodes;
+	struct cvq_statistics statistics;
+	struct cvq_passthrough passthrough;
+};
+
+#endif

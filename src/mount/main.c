@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * cvq-mount: shows a directory of checkpoints in half precision
+ *
+ * The order matters.  What a dead daemon left is cleared first, as the source may
+ * lie under it.  The source is opened before mounting, as the mount may hide it.
+ * All that can be wrong is found out before this process leaves the terminal, and
+ * no thread is started before.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <syslog.h>
+#include <unistd.h>
+
+#include "cvq/cvq.h"
+#include "mount/context.h"
+#include "mount/mountpoint.h"
+#include "mount/request.h"
+#include "mount/session.h"
+
+enum exit_code {
+	EXIT_USAGE = 2,
+	EXIT_SOURCE = 3,
+	EXIT_MOUNT = 4,
+};
+
+/* How long the census may delay the mount. */
+#define CENSUS_SECONDS 0.5
+
+/* ========================================================================== */
+/*                                   Process                                  */
+/* ========================================================================== */
+
+/*
+ * Whoever started us may have closed the standard descriptors.  Were the next file
+ * to get such a number, messages would be written into it.
+ */
+static void fill_standard_descriptors(void)
+{
+	int fd;
+	do
+		fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		close(fd);
+}
+
+/* An open file costs a descriptor; the usual soft limit is a matter of select(2). */
+static void raise_descriptor_limit(void)
+{
+	struct rlimit limit;
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+		limit.rlim_cur = limit.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &limit);
+	}
+}
+
+static int fail(const struct cvq_context *context, enum exit_code code, const char *path,
+		const struct cvq_reason *reason)
+{
+	cvq_log(&context->log, CVQ_LOG_ERROR, "%s%s%s", path ? path : "", path ? ": " : "",
+		reason->text);
+	return code;
+}
+
+/* ========================================================================== */
+/*                                 The source                                 */
+/* ========================================================================== */
+
+static void explain_source(cvq_err err, const char *path, struct cvq_reason *reason)
+{
+	if (err == -ENOENT) {
+		cvq_explain(reason, err,
+			    "there is no such directory (give the one that holds the "
+			    "checkpoints)");
+	} else if (err == -ENOTDIR) {
+		cleanup_free char *parent = cvq_parent_path(path);
+		cvq_explain(reason, err,
+			    "it is not a directory (give the one that holds it: %.100s)",
+			    parent ? parent : "");
+	} else if (err == -EACCES) {
+		cvq_explain(reason, err,
+			    "you may not read it (ask its owner, or mount as root)");
+	} else {
+		cvq_explain(reason, err, "it cannot be opened: %s (check its path)",
+			    strerror(-err));
+	}
+}
+
+static int open_source(struct cvq_context *context)
+{
+	const struct cvq_mount_options *options = context->options;
+	bool for_all = geteuid() == 0 && options->allow_other;
+	cvq_err err =
+		cvq_view_open(options->source, &options->policy, for_all, &context->view);
+	if (!err) {
+		context->source = realpath(options->source, NULL);
+		err = context->source ? 0 : -errno;
+	}
+	if (!err)
+		return 0;
+	struct cvq_reason reason;
+	explain_source(err, options->source, &reason);
+	return fail(context, EXIT_SOURCE, options->source, &reason);
+}
+
+/* ========================================================================== */
+/*                                  Mounting                                  */
+/* ========================================================================== */
+
+/* Clears what a dead daemon left at the mountpoint. */
+static int find_mountpoint(struct cvq_context *context)
+{
+	const char *given = context->options->mountpoint;
+	struct cvq_reason reason;
+	cvq_err err = cvq_mountpoint_resolve(given, &context->mountpoint, &reason);
+	err = err ? err : cvq_mountpoint_clear(context->mountpoint, &reason);
+	return err ? fail(context, EXIT_MOUNT, given, &reason) : 0;
+}
+
+static int check_mountpoint(struct cvq_context *context, struct stat *before)
+{
+	struct cvq_entry root;
+	struct cvq_reason reason;
+	cvq_err err = cvq_fuse_check(&reason);
+	if (err)
+		return fail(context, EXIT_MOUNT, "/dev/fuse", &reason);
+	err = cvq_view_lookup(context->view, "", &root);
+	if (err)
+		cvq_explain(&reason, err, "the source cannot be looked at: %s (check it)",
+			    strerror(-err));
+	else
+		err = cvq_mountpoint_check(context->mountpoint, &root.attributes,
+					   context->options->nonempty, before, &reason);
+	return err ? fail(context, EXIT_MOUNT, context->options->mountpoint, &reason) : 0;
+}
+
+/* Mounts, and tells the view where, so that it never runs into itself. */
+static int mount_view(struct cvq_context *context, const struct stat *before,
+		      struct fuse_session **session)
+{
+	struct cvq_reason reason;
+	cvq_err err = cvq_session_mount(context, session, &reason);
+	if (err)
+		return fail(context, EXIT_MOUNT, context->options->mountpoint, &reason);
+
+	dev_t device;
+	struct cvq_entry root;
+	err = cvq_mountpoint_device(context->mountpoint, &device);
+	if (!err) {
+		cvq_view_set_mount(context->view, device, before);
+		err = cvq_view_lookup(context->view, "", &root);
+	}
+	err = err ? err : cvq_nodes_init(&context->nodes, &root);
+	if (!err)
+		return 0;
+	cvq_session_end(*session);
+	cvq_explain(&reason, err, "mounting failed: %s (is /proc mounted?)",
+		    strerror(-err));
+	return fail(context, EXIT_MOUNT, context->options->mountpoint, &reason);
+}
+
+static const char *human_size(uint64_t bytes, char text[32])
+{
+	static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB"};
+	double size = (double)bytes;
+	size_t unit = 0;
+	while (size >= 1024 && unit + 1 < sizeof(units) / sizeof(*units)) {
+		size /= 1024;
+		unit++;
+	}
+	snprintf(text, 32, "%.*f %s", unit > 0, size, units[unit]);
+	return text;
+}
+
+static void announce(const struct cvq_context *context)
+{
+	const struct cvq_census *census = &context->census;
+	char source[32];
+	char view[32];
+
+	printf("%s on %s: %s%llu files converted (%s -> %s), %llu passed through\n",
+	       context->options->source, context->options->mountpoint,
+	       census->complete ? "" : "at least ", (unsigned long long)census->converted,
+	       human_size(census->source_bytes, source),
+	       human_size(census->view_bytes, view), (unsigned long long)census->passed);
+	fflush(stdout);
+}
+
+/* Leaves the terminal if wanted, and serves.  'session' is mounted, and ended in any case.
+ */
+static int serve(struct cvq_context *context, struct fuse_session *session)
+{
+	const struct cvq_mount_options *options = context->options;
+	bool stay = options->foreground || options->debug;
+	struct cvq_reason reason;
+	cvq_err err = fuse_set_signal_handlers(session) ? -EINVAL : 0;
+
+	if (!err)
+		announce(context);
+	if (!err && fuse_daemonize(stay))
+		err = -errno;
+	if (!err) {
+		context->log.to_syslog = !stay;
+		err = cvq_session_serve(context, session);
+	}
+	fuse_remove_signal_handlers(session);
+	cvq_session_end(session);
+	if (!err)
+		return 0;
+	cvq_explain(&reason, err, "the view ended: %s (mount it again)", strerror(-err));
+	return fail(context, EXIT_MOUNT, options->mountpoint, &reason);
+}
+
+/* 'context' is empty but for what needs no release. */
+static int run(struct cvq_context *context)
+{
+	struct stat before;
+	struct fuse_session *session;
+
+	int code = find_mountpoint(context);
+	code = code ? code : open_source(context);
+	code = code ? code : check_mountpoint(context, &before);
+	if (code)
+		return code;
+	cvq_view_count(context->view, CENSUS_SECONDS, &context->census);
+	code = mount_view(context, &before, &session);
+	if (code)
+		return code;
+	code = serve(context, session);
+	cvq_nodes_release(&context->nodes);
+	return code;
+}
+
+static int run_with_options(struct cvq_context *context)
+{
+	if (cvq_request_buffers_init(context)) {
+		struct cvq_reason reason = {"out of memory (end other programs)"};
+		return fail(context, EXIT_MOUNT, NULL, &reason);
+	}
+	cvq_statistics_init(&context->statistics);
+	cvq_passthrough_init(&context->passthrough);
+	int code = run(context);
+	cvq_passthrough_release(&context->passthrough);
+	cvq_statistics_release(&context->statistics);
+	cvq_request_buffers_release(context);
+	cvq_view_close(context->view);
+	free(context->source);
+	free(context->mountpoint);
+	return code;
+}
+
+int main(int argc, char **argv)
+{
+	fill_standard_descriptors();
+	raise_descriptor_limit();
+	openlog("cvq-mount", LOG_PID, LOG_DAEMON);
+
+	struct cvq_mount_options options;
+	struct cvq_context context = {
+		.options = &options,
+		.log = {.program = "cvq-mount", .most = CVQ_LOG_INFO},
+	};
+	struct cvq_reason reason = {"out of memory (end other programs)"};
+	int code = 0;
+	if (cvq_mount_options_parse(&options, argc, argv, &reason)) {
+		code = fail(&context, EXIT_USAGE, NULL, &reason);
+	} else if (options.help) {
+		fputs(cvq_mount_usage, stdout);
+	} else if (options.version) {
+		printf("cvq-mount %s (libfuse %s)\n", CVQ_VERSION_STRING,
+		       fuse_pkgversion());
+	} else {
+		code = run_with_options(&context);
+	}
+	cvq_mount_options_release(&options);
+	return code;
+}

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: MIT */
+#include "mount/mountinfo.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/sysmacros.h>
+
+#include "base/cleanup.h"
+
+static void close_file(FILE **file)
+{
+	if (*file)
+		fclose(*file);
+}
+
+static bool is_octal(char c)
+{
+	return c >= '0' && c <= '7';
+}
+
+/* The kernel writes blanks, line breaks and backslashes in paths as \ooo. */
+static void unescape(char *text)
+{
+	char *to = text;
+	for (const char *from = text; *from;) {
+		if (from[0] == '\\' && is_octal(from[1]) && is_octal(from[2]) &&
+		    is_octal(from[3])) {
+			*to++ = (char)((from[1] - '0') << 6 | (from[2] - '0') << 3 |
+				       (from[3] - '0'));
+			from += 4;
+		} else {
+			*to++ = *from++;
+		}
+	}
+	*to = '\0';
+}
+
+/*
+ * ID PARENT MAJOR:MINOR ROOT MOUNTPOINT OPTIONS [OPTIONAL...] - TYPE SOURCE OPTIONS
+ */
+static bool parse_line(char *line, char **mountpoint, struct cvq_mounted *mounted)
+{
+	char *type = strstr(line, " - ");
+	char *fields[5];
+	char *rest = line;
+
+	if (!type)
+		return false;
+	for (int i = 0; i < 5; i++)
+		if (!(fields[i] = strsep(&rest, " ")))
+			return false;
+	unsigned device_major;
+	unsigned device_minor;
+	if (sscanf(fields[2], "%u:%u", &device_major, &device_minor) != 2 ||
+	    sscanf(type, " - %63s", mounted->type) != 1)
+		return false;
+	mounted->device = makedev(device_major, device_minor);
+	*mountpoint = fields[4];
+	unescape(*mountpoint);
+	return true;
+}
+
+cvq_err cvq_mounted_at(const char *path, struct cvq_mounted *mounted)
+{
+	cvq_cleanup(close_file) FILE *mounts = fopen("/proc/self/mountinfo", "re");
+	if (!mounts)
+		return -errno;
+	cleanup_free char *line = NULL;
+	size_t size = 0;
+	cvq_err err = -ENOENT;
+
+	/* What is mounted later is listed later: the last one is on top. */
+	while (getline(&line, &size, mounts) > 0) {
+		struct cvq_mounted candidate;
+		char *mountpoint;
+		if (parse_line(line, &mountpoint, &candidate) &&
+		    strcmp(mountpoint, path) == 0) {
+			*mounted = candidate;
+			err = 0;
+		}
+	}
+	return err;
+}

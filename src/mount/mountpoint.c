@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: MIT */
+#include "mount/mountpoint.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/vfs.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "mount/mountinfo.h"
+
+#define MOST_DEAD_MOUNTS 16 /* on top of each other, before we give up */
+
+extern char **environ;
+
+/* ========================================================================== */
+/*                                    Paths                                   */
+/* ========================================================================== */
+
+char *cvq_parent_path(const char *path)
+{
+	size_t length = strlen(path);
+	while (length > 1 && path[length - 1] == '/')
+		length--;
+	while (length > 0 && path[length - 1] != '/')
+		length--;
+	while (length > 1 && path[length - 1] == '/')
+		length--;
+	return length ? strndup(path, length) : strdup(".");
+}
+
+static const char *last_name(const char *path, size_t *length)
+{
+	size_t end = strlen(path);
+	while (end > 1 && path[end - 1] == '/')
+		end--;
+	size_t start = end;
+	while (start > 0 && path[start - 1] != '/')
+		start--;
+	*length = end - start;
+	return path + start;
+}
+
+/* A path for advice: one that is too long for a message is not to be cut. */
+static const char *advisable(const char *path)
+{
+	return strlen(path) <= 100 ? path : "MOUNTPOINT";
+}
+
+/* realpath(3) stumbles over a dead mount; its parent has a path all the same. */
+static char *resolve_dead(const char *given)
+{
+	cleanup_free char *parent = cvq_parent_path(given);
+	cleanup_free char *resolved = parent ? realpath(parent, NULL) : NULL;
+	char *path;
+	size_t length;
+	const char *name = last_name(given, &length);
+	if (!resolved || asprintf(&path, "%s/%.*s", strcmp(resolved, "/") ? resolved : "",
+				  (int)length, name) < 0)
+		return NULL;
+	return path;
+}
+
+cvq_err cvq_mountpoint_resolve(const char *given, char **path, struct cvq_reason *reason)
+{
+	*path = realpath(given, NULL);
+	if (!*path && errno == ENOTCONN)
+		*path = resolve_dead(given);
+	if (*path)
+		return 0;
+	if (errno == ENOENT)
+		return cvq_explain(reason, -ENOENT,
+				   "there is no such directory (create it: mkdir -p %s)",
+				   advisable(given));
+	return cvq_explain(reason, -errno, "%s (choose a directory that you can reach)",
+			   strerror(errno));
+}
+
+/* ========================================================================== */
+/*                                 Dead mounts                                */
+/* ========================================================================== */
+
+/* The path of a program as the shell would find it, to be freed; NULL if there is none. */
+static char *find_program(const char *name)
+{
+	const char *directories = getenv("PATH");
+	if (!directories)
+		directories = "/usr/local/bin:/usr/bin:/bin";
+	while (*directories) {
+		size_t length = strcspn(directories, ":");
+		char *path;
+		if (asprintf(&path, "%.*s/%s", (int)length, directories, name) < 0)
+			return NULL;
+		if (path[0] == '/' && access(path, X_OK) == 0)
+			return path;
+		free(path);
+		directories += length + (directories[length] == ':');
+	}
+	return NULL;
+}
+
+static cvq_err unmount_by_helper(const char *path)
+{
+	cleanup_free char *helper = find_program("fusermount3");
+	cleanup_free char *target = strdup(path);
+	if (!helper || !target)
+		return helper ? -ENOMEM : -ENOENT;
+	char *arguments[] = {(char[]){"fusermount3"},
+			     (char[]){"-u"},
+			     (char[]){"-z"},
+			     (char[]){"-q"},
+			     (char[]){"--"},
+			     target,
+			     NULL};
+	pid_t child;
+	int err = posix_spawn(&child, helper, NULL, NULL, arguments, environ);
+	if (err)
+		return -err;
+	int status;
+	while (waitpid(child, &status, 0) < 0)
+		if (errno != EINTR)
+			return -errno;
+	return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : -EPERM;
+}
+
+/*
+ * Whether the file system at 'path' has lost its daemon.  Attributes may come from
+ * the kernel's cache; the numbers of statfs(2) never do.
+ */
+static bool is_dead(const char *path)
+{
+	struct statfs numbers;
+	return statfs(path, &numbers) && (errno == ENOTCONN || errno == ECONNABORTED);
+}
+
+cvq_err cvq_mountpoint_clear(const char *path, struct cvq_reason *reason)
+{
+	struct cvq_mounted mounted;
+
+	for (int i = 0; i < MOST_DEAD_MOUNTS; i++) {
+		if (cvq_mounted_at(path, &mounted) ||
+		    strncmp(mounted.type, "fuse", 4) != 0 || !is_dead(path))
+			return 0;
+		if (strcmp(mounted.type, "fuse." CVQ_SUBTYPE) != 0)
+			return cvq_explain(reason, -ENOTCONN,
+					   "a dead mount of another program is there "
+					   "(unmount it: fusermount3 -u %s)",
+					   advisable(path));
+		cvq_err err = umount2(path, MNT_DETACH) ? -errno : 0;
+		if (err == -EPERM)
+			err = unmount_by_helper(path);
+		if (err)
+			return cvq_explain(reason, err,
+					   "a dead view is there and cannot be cleared: %s "
+					   "(as who mounted it: fusermount3 -u %s)",
+					   strerror(-err), advisable(path));
+	}
+	return cvq_explain(reason, -ENOTCONN,
+			   "too many dead mounts are stacked there (unmount them: "
+			   "fusermount3 -u %s)",
+			   advisable(path));
+}
+
+/* ========================================================================== */
+/*                                   Checks                                   */
+/* ========================================================================== */
+
+static void close_stream(DIR **stream)
+{
+	if (*stream)
+		closedir(*stream);
+}
+
+static cvq_err check_empty(const char *path, struct cvq_reason *reason)
+{
+	cvq_cleanup(close_stream) DIR *stream = opendir(path);
+	if (!stream)
+		return cvq_explain(reason, -errno,
+				   "it cannot be listed: %s (choose a directory of yours)",
+				   strerror(errno));
+	for (struct dirent *name; (name = readdir(stream));)
+		if (strcmp(name->d_name, ".") != 0 && strcmp(name->d_name, "..") != 0)
+			return cvq_explain(reason, -ENOTEMPTY,
+					   "the directory is not empty (choose an empty "
+					   "one, or hide its content with -o nonempty)");
+	return 0;
+}
+
+/* What fusermount3 asks of a mountpoint when an ordinary user mounts. */
+static cvq_err check_ownership(const char *path, const struct stat *attributes,
+			       struct cvq_reason *reason)
+{
+	if (geteuid() == 0)
+		return 0;
+	if (access(path, W_OK))
+		return cvq_explain(reason, -EACCES,
+				   "you may not write there, so you may not mount there "
+				   "(choose a directory of yours, or mount as root)");
+	if ((attributes->st_mode & S_ISVTX) && attributes->st_uid != geteuid())
+		return cvq_explain(reason, -EACCES,
+				   "it is a shared directory of another user (create a "
+				   "directory of yours in it)");
+	return 0;
+}
+
+cvq_err cvq_mountpoint_check(const char *path, const struct stat *source, bool nonempty,
+			     struct stat *before, struct cvq_reason *reason)
+{
+	if (stat(path, before))
+		return cvq_explain(reason, -errno, "%s (choose another directory)",
+				   strerror(errno));
+	if (!S_ISDIR(before->st_mode))
+		return cvq_explain(reason, -ENOTDIR,
+				   "it is not a directory (choose an empty directory)");
+	struct cvq_mounted mounted;
+	if (cvq_mounted_at(path, &mounted) == 0 &&
+	    strcmp(mounted.type, "fuse." CVQ_SUBTYPE) == 0)
+		return cvq_explain(reason, -EBUSY,
+				   "a view is mounted there already (unmount it first: "
+				   "fusermount3 -u %s)",
+				   advisable(path));
+	cvq_err err = check_ownership(path, before, reason);
+	bool in_place =
+		before->st_dev == source->st_dev && before->st_ino == source->st_ino;
+	if (err || nonempty || in_place)
+		return err;
+	return check_empty(path, reason);
+}
+
+cvq_err cvq_fuse_check(struct cvq_reason *reason)
+{
+	cleanup_fd int fd = open("/dev/fuse", O_RDWR | O_CLOEXEC);
+	if (fd < 0 && (errno == EACCES || errno == EPERM))
+		return cvq_explain(reason, -errno,
+				   "you may not open it (as root: chmod 666 /dev/fuse; a "
+				   "container needs --device /dev/fuse)");
+	if (fd < 0)
+		return cvq_explain(reason, -errno,
+				   "%s (as root: modprobe fuse; a container needs --device "
+				   "/dev/fuse --cap-add SYS_ADMIN)",
+				   strerror(errno));
+	if (geteuid() == 0)
+		return 0;
+	cleanup_free char *helper = find_program("fusermount3");
+	if (!helper && access("/usr/bin/fusermount3", X_OK))
+		return cvq_explain(reason, -ENOENT,
+				   "an ordinary user needs fusermount3 to mount, and it is "
+				   "not installed (as root: apt install fuse3)");
+	return 0;
+}
+
+cvq_err cvq_mountpoint_device(const char *path, dev_t *device)
+{
+	struct cvq_mounted mounted;
+	cvq_err err = cvq_mounted_at(path, &mounted);
+	if (!err)
+		*device = mounted.device;
+	return err;
+}

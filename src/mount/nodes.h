@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The nodes: what the kernel knows of the view
+ *
+ * A node is one *version* of one file at one path.  When a lookup finds that the
+ * file has changed, it gets another node; the old one lives on for those who have
+ * it open, with its own size and its own pages in the kernel's cache.  So nothing
+ * that is cached anywhere ever mixes two versions, and nothing in a node changes
+ * after it was made but its counts.
+ *
+ * Node ids are numbers that are never used twice.  A node lives as long as the
+ * kernel remembers it, or a child, an open file or a request refers to it.
+ */
+#ifndef CVQ_MOUNT_NODES_H
+#define CVQ_MOUNT_NODES_H
+
+#include <limits.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "view/view.h"
+
+struct cvq_nodes;
+
+struct cvq_node {
+	struct cvq_nodes *nodes; /* where it belongs */
+	struct cvq_node *parent; /* one reference; NULL for the root */
+	uint64_t id;
+	struct cvq_entry entry;
+	atomic_flag reported; /* an error of this file is in the log already */
+	int backing_id;       /* these two belong to passthrough.c */
+	unsigned open_files;
+	/* Guarded by nodes->mutex: */
+	uint64_t lookups;    /* what the kernel remembers */
+	uint64_t references; /* ours */
+	struct cvq_node *next_by_id;
+	struct cvq_node *next_by_name;
+	char name[];
+};
+
+/* A hash table of nodes, chained through one of their 'next' members. */
+struct cvq_node_table {
+	struct cvq_node **buckets;
+	size_t size; /* a power of two */
+};
+
+struct cvq_nodes {
+	pthread_mutex_t mutex; /* never held across I/O */
+	uint64_t last_id;
+	size_t count;
+	struct cvq_node_table by_id;
+	struct cvq_node_table
+		by_name; /* parent and name; several versions may share them */
+};
+
+/* Sets up with the root alone, whose entry is taken over on success. */
+cvq_err cvq_nodes_init(struct cvq_nodes *nodes, struct cvq_entry *root);
+
+/* Frees all nodes, whoever refers to them. */
+void cvq_nodes_release(struct cvq_nodes *nodes);
+
+/* A reference to the node of that id; NULL if there is none. */
+struct cvq_node *cvq_node_get(struct cvq_nodes *nodes, uint64_t id);
+void cvq_node_ref(struct cvq_node *node);
+void cvq_node_unref(struct cvq_node *node);
+
+/*
+ * Finds or makes the node for what 'entry' is under that name, and counts one
+ * lookup of the kernel.  The entry is taken over in any case.  Returns 0 and the
+ * node with one reference, or -ENOMEM.
+ */
+cvq_err cvq_node_enter(struct cvq_node *parent, const char *name, struct cvq_entry *entry,
+		       struct cvq_node **node);
+
+/* The kernel forgets that many lookups. */
+void cvq_node_forget(struct cvq_nodes *nodes, uint64_t id, uint64_t lookups);
+
+/*
+ * The path of 'node', or of its child 'name' if that is not NULL.  Needs no lock:
+ * a node holds on to its ancestors, and their names do not change.
+ * Returns 0 or -ENAMETOOLONG.
+ */
+cvq_err cvq_node_path(const struct cvq_node *node, const char *name, char path[PATH_MAX]);
+
+static inline void cvq_node_cleanup(struct cvq_node **node)
+{
+	if (*node)
+		cvq_node_unref(*node);
+}
+
+#define cleanup_node cvq_cleanup(cvq_node_cleanup)
+
+#endif

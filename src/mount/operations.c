@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Translation of requests to calls of the view and back
+ */
+#include "mount/operations.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "mount/request.h"
+
+/* The kernel queues 12 background reads by default, which keeps many readers waiting. */
+#define BACKGROUND_REQUESTS 64
+
+static void op_init(void *userdata, struct fuse_conn_info *connection)
+{
+	struct cvq_context *context = userdata;
+
+	connection->max_background = BACKGROUND_REQUESTS;
+	connection->congestion_threshold = BACKGROUND_REQUESTS * 3 / 4;
+	/* A symlink that is changed gets a new node, so the old one's target holds. */
+	connection->want |= connection->capable & FUSE_CAP_CACHE_SYMLINKS;
+#ifdef FUSE_CAP_NO_EXPORT_SUPPORT
+	/* File handles outlive nodes, and a forgotten node cannot be found again. */
+	connection->want |= connection->capable & FUSE_CAP_NO_EXPORT_SUPPORT;
+#endif
+	cvq_passthrough_negotiate(&context->passthrough, connection);
+}
+
+/* ========================================================================== */
+/*                                    Names                                   */
+/* ========================================================================== */
+
+static void op_lookup(fuse_req_t request, fuse_ino_t parent, const char *name)
+{
+	struct cvq_context *context = cvq_request_context(request);
+	cleanup_target struct cvq_target target;
+	struct fuse_entry_param answer;
+
+	cvq_err err = cvq_request_target(request, parent, name, &target);
+	if (!err)
+		err = cvq_request_enter(context, target.node, name, target.path, &answer);
+	if (err == -ENOENT) {
+		/* Node 0 tells the kernel to remember that there is nothing. */
+		answer = (struct fuse_entry_param){
+			.entry_timeout = context->options->policy.timeout};
+		err = 0;
+	}
+	if (err)
+		fuse_reply_err(request, -err);
+	else if (fuse_reply_entry(request, &answer) && answer.ino)
+		cvq_node_forget(&context->nodes, answer.ino, 1);
+}
+
+static void op_forget(fuse_req_t request, fuse_ino_t id, uint64_t lookups)
+{
+	cvq_node_forget(&cvq_request_context(request)->nodes, id, lookups);
+	fuse_reply_none(request);
+}
+
+static void op_forget_multi(fuse_req_t request, size_t count,
+			    struct fuse_forget_data *forgets)
+{
+	struct cvq_context *context = cvq_request_context(request);
+	for (size_t i = 0; i < count; i++)
+		cvq_node_forget(&context->nodes, forgets[i].ino, forgets[i].nlookup);
+	fuse_reply_none(request);
+}
+
+/*
+ * The node of a file is one version of it, so it knows its attributes.  A folder's
+ * are looked up; one that is gone from its path has those it had.
+ */
+static void op_getattr(fuse_req_t request, fuse_ino_t id, struct fuse_file_info *info)
+{
+	(void)info;
+	struct cvq_context *context = cvq_request_context(request);
+	cleanup_target struct cvq_target target;
+	cvq_err err = cvq_request_target(request, id, NULL, &target);
+	if (err) {
+		fuse_reply_err(request, -err);
+		return;
+	}
+	const struct cvq_entry *known = &target.node->entry;
+	struct stat attributes = known->attributes;
+	if (S_ISDIR(attributes.st_mode)) {
+		cleanup_entry struct cvq_entry fresh;
+		if (!cvq_view_lookup(context->view, target.path, &fresh) &&
+		    cvq_entry_same(known, &fresh))
+			attributes = fresh.attributes;
+	}
+	fuse_reply_attr(request, &attributes, cvq_attributes_timeout(context, known));
+}
+
+static void op_readlink(fuse_req_t request, fuse_ino_t id)
+{
+	struct cvq_context *context = cvq_request_context(request);
+	cleanup_target struct cvq_target target;
+	char link[PATH_MAX];
+
+	cvq_err err = cvq_request_target(request, id, NULL, &target);
+	if (!err)
+		err = cvq_view_read_link(context->view, target.path, link, sizeof(link));
+	if (err)
+		fuse_reply_err(request, -err);
+	else
+		fuse_reply_readlink(request, link);
+}
+
+static void op_access(fuse_req_t request, fuse_ino_t id, int mode)
+{
+	struct cvq_context *context = cvq_request_context(request);
+	cleanup_target struct cvq_target target;
+	cvq_err err = cvq_request_target(request, id, NULL, &target);
+	if (!err)
+		err = cvq_view_access(context->view, target.path, &target.node->entry,
+				      mode);
+	fuse_reply_err(request, -err);
+}
+
+static void op_statfs(fuse_req_t request, fuse_ino_t id)
+{
+	(void)id;
+	struct statvfs result;
+	cvq_err err = cvq_view_statvfs(cvq_request_context(request)->view, &result);
+	if (err)
+		fuse_reply_err(request, -err);
+	else
+		fuse_reply_statfs(request, &result);
+}
+
+/* ========================================================================== */
+/*                                    Files                                   */
+/* ========================================================================== */
+
+/* An open file; its address is the file handle. */
+struct open_file {
+	int fd;
+	struct cvq_node *node; /* one reference */
+};
+
+static struct open_file *file_of(const struct fuse_file_info *info)
+{
+	return (struct open_file *)(uintptr_t)info->fh;
+}
+
+static void close_file(fuse_req_t request, struct open_file *file)
+{
+	cvq_passthrough_close(&cvq_request_context(request)->passthrough, request,
+			      file->node);
+	cvq_node_unref(file->node);
+	close(file->fd);
+	free(file);
+}
+
+static cvq_err open_file(fuse_req_t request, fuse_ino_t id, struct fuse_file_info *info)
+{
+	struct cvq_context *context = cvq_request_context(request);
+	if ((info->flags & O_ACCMODE) != O_RDONLY)
+		return -EROFS;
+
+	cleanup_target struct cvq_target target;
+	cvq_err err = cvq_request_target(request, id, NULL, &target);
+	if (err)
+		return err;
+	cleanup_fd int fd =
+		cvq_view_open_file(context->view, target.path, &target.node->entry);
+	if (fd < 0)
+		return fd;
+	struct open_file *file = malloc(sizeof(*file));
+	if (!file)
+		return -ENOMEM;
+	file->fd = steal_fd(fd);
+	file->node = steal_pointer(target.node);
+
+	info->fh = (uintptr_t)file;
+	info->keep_cache = 1; /* the cached pages are of this very version */
+	info->noflush = 1;
+	cvq_passthrough_open(&context->passthrough, request, file->node, file->fd, info);
+	return 0;
+}
+
+/* -ESTALE makes the kernel look the name up again and come back with another node. */
+static void op_open(fuse_req_t request, fuse_ino_t id, struct fuse_file_info *info)
+{
+	cvq_err err = open_file(request, id, info);
+	if (err)
+		fuse_reply_err(request, -err);
+	else if (fuse_reply_open(request, info) == -ENOENT)
+		close_file(request,
+			   file_of(info)); /* interrupted: there will be no release */
+}
+
+static void op_release(fuse_req_t request, fuse_ino_t id, struct fuse_file_info *info)
+{
+	(void)id;
+	close_file(request, file_of(info));
+	fuse_reply_err(request, 0);
+}
+
+static void op_read(fuse_req_t request, fuse_ino_t id, size_t size, off_t offset,
+		    struct fuse_file_info *info)
+{
+	(void)id;
+	struct cvq_context *context = cvq_request_context(request);
+	struct open_file *file = file_of(info);
+	uint64_t began = cvq_statistics_clock();
+
+	void *buffer = cvq_request_buffer(context, size);
+	if (!buffer) {
+		fuse_reply_err(request, ENOMEM);
+		return;
+	}
+	struct cvq_reason reason;
+	ssize_t got = cvq_view_read(context->view, &file->node->entry, file->fd, buffer,
+				    size, (uint64_t)offset, &reason);
+	if (got < 0) {
+		cvq_request_report(context, file->node, &reason);
+		fuse_reply_err(request, (int)-got);
+		return;
+	}
+	fuse_reply_buf(request, buffer, (size_t)got);
+	cvq_statistics_count_read(&context->statistics, began);
+}
+
+/* ========================================================================== */
+/*                                  The table                                 */
+/* ========================================================================== */
+
+const struct fuse_lowlevel_ops cvq_operations = {
+	.init = op_init,
+	.lookup = op_lookup,
+	.forget = op_forget,
+	.forget_multi = op_forget_multi,
+	.getattr = op_getattr,
+	.readlink = op_readlink,
+	.access = op_access,
+	.statfs = op_statfs,
+	.open = op_open,
+	.read = op_read,
+	.release = op_release,
+	.opendir = cvq_op_opendir,
+	.readdir = cvq_op_readdir,
+	.readdirplus = cvq_op_readdirplus,
+	.releasedir = cvq_op_releasedir,
+	.getxattr = cvq_op_getxattr,
+	.listxattr = cvq_op_listxattr,
+};

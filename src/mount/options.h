@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The command line of cvq-mount
+ */
+#ifndef CVQ_MOUNT_OPTIONS_H
+#define CVQ_MOUNT_OPTIONS_H
+
+#include <stdbool.h>
+
+#include "base/error.h"
+#include "policy/policy.h"
+
+struct cvq_mount_options {
+	const char *source;     /* as given, or NULL */
+	const char *mountpoint; /* as given, or NULL */
+	struct cvq_policy policy;
+	bool help;
+	bool version;
+	bool foreground;
+	bool debug;
+	bool allow_other;
+	bool allow_root;
+	bool default_permissions;
+	bool auto_unmount;
+	bool nonempty;
+	bool noexec;
+	char *fsname;         /* shown in place of the source's path, or NULL */
+	unsigned max_threads; /* 0: as the machine has processors */
+};
+
+/*
+ * Reads the command line.  Returns 0, also when --help or --version make the rest
+ * superfluous; -EINVAL with the reason; -ENOMEM.  Release in any case.
+ */
+cvq_err cvq_mount_options_parse(struct cvq_mount_options *options, int argc,
+				char *const argv[], struct cvq_reason *reason);
+void cvq_mount_options_release(struct cvq_mount_options *options);
+
+/* What --help prints. */
+extern const char cvq_mount_usage[];
+
+#endif

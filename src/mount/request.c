@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: MIT */
+#include "mount/request.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* A node that is one version of a file keeps its attributes for good. */
+#define ONE_DAY (24.0 * 60 * 60)
+
+struct cvq_context *cvq_request_context(fuse_req_t request)
+{
+	return fuse_req_userdata(request);
+}
+
+cvq_err cvq_request_target(fuse_req_t request, fuse_ino_t id, const char *name,
+			   struct cvq_target *target)
+{
+	target->node = cvq_node_get(&cvq_request_context(request)->nodes, id);
+	if (!target->node)
+		return -ESTALE;
+	if (name && target->node->entry.hidden)
+		return -ENOENT;
+	return cvq_node_path(target->node, name, target->path);
+}
+
+double cvq_attributes_timeout(const struct cvq_context *context,
+			      const struct cvq_entry *entry)
+{
+	return S_ISDIR(entry->attributes.st_mode) ? context->options->policy.timeout
+						  : ONE_DAY;
+}
+
+cvq_err cvq_request_enter(struct cvq_context *context, struct cvq_node *parent,
+			  const char *name, const char *path,
+			  struct fuse_entry_param *answer)
+{
+	struct cvq_entry entry;
+	cvq_err err = cvq_view_lookup(context->view, path, &entry);
+	if (err)
+		return err;
+	*answer = (struct fuse_entry_param){
+		.attr = entry.attributes,
+		.attr_timeout = cvq_attributes_timeout(context, &entry),
+		.entry_timeout = context->options->policy.timeout,
+	};
+	cleanup_node struct cvq_node *node = NULL;
+	err = cvq_node_enter(parent, name, &entry, &node);
+	if (!err)
+		answer->ino = node->id;
+	return err;
+}
+
+/* ========================================================================== */
+/*                                   Buffers                                  */
+/* ========================================================================== */
+
+struct buffer {
+	size_t size;
+	_Alignas(64) char bytes[];
+};
+
+cvq_err cvq_request_buffers_init(struct cvq_context *context)
+{
+	return -pthread_key_create(&context->buffers, free);
+}
+
+void cvq_request_buffers_release(struct cvq_context *context)
+{
+	free(pthread_getspecific(context->buffers));
+	pthread_key_delete(context->buffers);
+}
+
+void *cvq_request_buffer(struct cvq_context *context, size_t size)
+{
+	struct buffer *buffer = pthread_getspecific(context->buffers);
+	if (buffer && buffer->size >= size)
+		return buffer->bytes;
+
+	free(buffer);
+	pthread_setspecific(context->buffers, NULL);
+	size_t whole = (sizeof(*buffer) + size + 63) & ~(size_t)63;
+	buffer = aligned_alloc(64, whole);
+	if (!buffer || pthread_setspecific(context->buffers, buffer)) {
+		free(buffer);
+		return NULL;
+	}
+	buffer->size = size;
+	return buffer->bytes;
+}
+
+/* ========================================================================== */
+/*                                   Errors                                   */
+/* ========================================================================== */
+
+void cvq_request_report(struct cvq_context *context, struct cvq_node *node,
+			const struct cvq_reason *reason)
+{
+	char path[PATH_MAX];
+	if (cvq_node_path(node, NULL, path))
+		snprintf(path, sizeof(path), "%s", node->name);
+	char message[PATH_MAX + sizeof(reason->text) + 2];
+	snprintf(message, sizeof(message), "%s: %s", path, reason->text);
+
+	cvq_statistics_count_error(&context->statistics, message);
+	if (!atomic_flag_test_and_set(&node->reported))
+		cvq_log(&context->log, CVQ_LOG_ERROR, "%s/%s", context->source, message);
+}

@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: MIT */
+#include "mount/session.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <syslog.h>
+#include <unistd.h>
+
+#include "mount/mountpoint.h"
+#include "mount/operations.h"
+
+/* ========================================================================== */
+/*                              Captured messages                             */
+/* ========================================================================== */
+
+/*
+ * libfuse and fusermount3, another process, print what went wrong in words of
+ * their own.  While they mount, that goes to a file in memory.
+ */
+struct capture {
+	int file;
+	int stderr_copy;
+};
+
+static void capture_begin(struct capture *capture)
+{
+	capture->file = memfd_create("messages", MFD_CLOEXEC);
+	capture->stderr_copy = dup(STDERR_FILENO);
+	if (capture->file >= 0 && capture->stderr_copy >= 0)
+		dup2(capture->file, STDERR_FILENO);
+}
+
+/* Returns the messages in 'text', without what they have on their last line's end. */
+static void capture_end(struct capture *capture, char *text, size_t size)
+{
+	ssize_t length = -1;
+	if (capture->stderr_copy >= 0) {
+		dup2(capture->stderr_copy, STDERR_FILENO);
+		close(capture->stderr_copy);
+	}
+	if (capture->file >= 0) {
+		length = pread(capture->file, text, size - 1, 0);
+		close(capture->file);
+	}
+	text[length > 0 ? length : 0] = '\0';
+}
+
+/* Folds what libfuse and fusermount3 said into one reason with advice. */
+static cvq_err explain_failure(char *messages, struct cvq_reason *reason)
+{
+	static const struct {
+		const char *sign;
+		const char *advice;
+	} known[] = {
+		{"user_allow_other",
+		 "as root, add the line user_allow_other to /etc/fuse.conf"},
+		{"not permitted",
+		 "mounting needs root or a setuid fusermount3; a container "
+		 "needs --device /dev/fuse --cap-add SYS_ADMIN"},
+		{"Permission denied", "choose a directory of yours, or mount as root"},
+		{"exec fusermount3", "as root: apt install fuse3"},
+		{"too many FUSE filesystems", "unmount some, or raise mount_max in "
+					      "/etc/fuse.conf"},
+	};
+	/* The first line is the cause; what follows are its consequences. */
+	messages[strcspn(messages, "\n")] = '\0';
+	char *message = messages;
+	char *colon = strstr(message, ": ");
+	if (strncmp(message, "fuse", 4) == 0 && colon)
+		message = colon + 2;
+	const char *advice = "try it with -d to see more";
+	for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++)
+		if (strstr(message, known[i].sign))
+			advice = known[i].advice;
+	return cvq_explain(reason, -EIO, "mounting failed: %.120s (%s)",
+			   *message ? message : "libfuse does not say why", advice);
+}
+
+/* ========================================================================== */
+/*                                  Mounting                                  */
+/* ========================================================================== */
+
+/* One string for -o; commas in values are escaped.  NULL if memory ran out. */
+static char *mount_options(const struct cvq_context *context)
+{
+	const struct cvq_mount_options *options = context->options;
+	char *list = NULL;
+	char *fsname = NULL;
+	bool failed = asprintf(&fsname, "fsname=%s",
+			       options->fsname ? options->fsname : context->source) < 0;
+	if (failed)
+		fsname = NULL;
+	failed = failed ||
+		 fuse_opt_add_opt(&list, "ro,nosuid,nodev,subtype=" CVQ_SUBTYPE) ||
+		 fuse_opt_add_opt_escaped(&list, fsname);
+
+	/* allow_other without default_permissions would let everybody read everything. */
+	const struct {
+		bool wanted;
+		const char *name;
+	} flags[] = {
+		{options->default_permissions || options->allow_other ||
+			 options->allow_root,
+		 "default_permissions"},
+		{options->allow_other, "allow_other"},
+		{options->allow_root, "allow_root"},
+		{options->auto_unmount, "auto_unmount"},
+		{options->noexec, "noexec"},
+		{options->debug, "debug"},
+	};
+	for (size_t i = 0; i < sizeof(flags) / sizeof(*flags); i++)
+		if (flags[i].wanted)
+			failed = failed || fuse_opt_add_opt(&list, flags[i].name);
+	free(fsname);
+	if (failed) {
+		free(list);
+		return NULL;
+	}
+	return list;
+}
+
+static struct fuse_session *mount_session(struct cvq_context *context)
+{
+	struct fuse_args arguments = FUSE_ARGS_INIT(0, NULL);
+	char *list = mount_options(context);
+	struct fuse_session *session = NULL;
+
+	if (list && !fuse_opt_add_arg(&arguments, "cvq-mount") &&
+	    !fuse_opt_add_arg(&arguments, "-o") && !fuse_opt_add_arg(&arguments, list))
+		session = fuse_session_new(&arguments, &cvq_operations,
+					   sizeof(cvq_operations), context);
+	fuse_opt_free_args(&arguments);
+	free(list);
+	if (session && fuse_session_mount(session, context->mountpoint)) {
+		fuse_session_destroy(session);
+		session = NULL;
+	}
+	return session;
+}
+
+cvq_err cvq_session_mount(struct cvq_context *context, struct fuse_session **session,
+			  struct cvq_reason *reason)
+{
+	struct capture capture;
+	char messages[1024];
+
+	capture_begin(&capture);
+	*session = mount_session(context);
+	capture_end(&capture, messages, sizeof(messages));
+	if (!*session)
+		return explain_failure(messages, reason);
+	fputs(messages, stderr); /* of -d, or a warning */
+	return 0;
+}
+
+/* ========================================================================== */
+/*                                   Serving                                  */
+/* ========================================================================== */
+
+static void libfuse_to_syslog(enum fuse_log_level level, const char *format,
+			      va_list arguments)
+{
+	vsyslog(LOG_DAEMON | (int)level, format, arguments);
+}
+
+/*
+ * Readers wait for disks, so more threads than processors.  Idle ones are kept: to
+ * end and start them costs more than they do.
+ */
+static unsigned thread_count(const struct cvq_mount_options *options)
+{
+	if (options->max_threads)
+		return options->max_threads;
+	long processors = sysconf(_SC_NPROCESSORS_ONLN);
+	return processors > 8 ? 2 * (unsigned)processors : 16;
+}
+
+cvq_err cvq_session_serve(struct cvq_context *context, struct fuse_session *session)
+{
+	if (context->log.to_syslog)
+		fuse_set_log_func(libfuse_to_syslog);
+	struct fuse_loop_config *config = fuse_loop_cfg_create();
+	if (!config)
+		return -ENOMEM;
+	fuse_loop_cfg_set_clone_fd(config, 1);
+	fuse_loop_cfg_set_max_threads(config, thread_count(context->options));
+	/* More than 0 is the number of the signal that ended it. */
+	int result = fuse_session_loop_mt(session, config);
+	fuse_loop_cfg_destroy(config);
+	return result < 0 ? result : 0;
+}
+
+void cvq_session_end(struct fuse_session *session)
+{
+	fuse_session_unmount(session);
+	fuse_session_destroy(session);
+}

@@ -1,0 +1,337 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The nodes: versions, counts, paths, and who outlives whom
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "mount/nodes.c"
+
+/* What a lookup would have found: a file or folder with this inode, modified then. */
+static struct cvq_entry make_entry(mode_t type, ino_t inode, time_t modified)
+{
+	struct cvq_entry entry = {
+		.attributes = {.st_mode = type | 0644, .st_ino = inode},
+	};
+	entry.attributes.st_mtim.tv_sec = modified;
+	entry.version = cvq_version_of(&entry.attributes);
+	return entry;
+}
+
+static struct cvq_entry file_entry(ino_t inode, time_t modified)
+{
+	return make_entry(S_IFREG, inode, modified);
+}
+
+static int set_up(void **state)
+{
+	struct cvq_nodes *nodes = malloc(sizeof(*nodes));
+	struct cvq_entry root = make_entry(S_IFDIR, 2, 0);
+	assert_int_equal(cvq_nodes_init(nodes, &root), 0);
+	*state = nodes;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	cvq_nodes_release(*state);
+	free(*state);
+	return 0;
+}
+
+static struct cvq_node *get_root(struct cvq_nodes *nodes)
+{
+	struct cvq_node *root = cvq_node_get(nodes, 1);
+	assert_non_null(root);
+	return root;
+}
+
+/* One lookup of the kernel; returns the id that it learns. */
+static uint64_t look_up(struct cvq_node *parent, const char *name, struct cvq_entry entry)
+{
+	struct cvq_node *node;
+	assert_int_equal(cvq_node_enter(parent, name, &entry, &node), 0);
+	uint64_t id = node->id;
+	cvq_node_unref(node);
+	return id;
+}
+
+static bool exists(struct cvq_nodes *nodes, uint64_t id)
+{
+	cleanup_node struct cvq_node *node = cvq_node_get(nodes, id);
+	return node != NULL;
+}
+
+static void test_root(void **state)
+{
+	struct cvq_nodes *nodes = *state;
+	cleanup_node struct cvq_node *root = get_root(nodes);
+	char path[PATH_MAX];
+
+	assert_int_equal(cvq_node_path(root, NULL, path), 0);
+	assert_string_equal(path, "");
+	assert_int_equal(cvq_node_path(root, "llm.pt", path), 0);
+	assert_string_equal(path, "llm.pt");
+	assert_false(exists(nodes, 0));
+	assert_false(exists(nodes, 2));
+	/* The kernel never looked it up, so nothing it says can take it away. */
+	cvq_node_forget(nodes, 1, 7);
+	assert_true(exists(nodes, 1));
+}
+
+static void test_lookups_are_counted(void **state)
+{
+	struct cvq_nodes *nodes = *state;
+	cleanup_node struct cvq_node *root = get_root(nodes);
+
+	uint64_t id = look_up(root, "a", file_entry(10, 1));
+	assert_int_equal(look_up(root, "a", file_entry(10, 1)), id);
+	assert_int_equal(look_up(root, "a", file_entry(10, 1)), id);
+	assert_int_equal(nodes->count, 2);
+	cvq_node_forget(nodes, id, 2);
+	assert_true(exists(nodes, id));
+	cvq_node_forget(nodes, id, 1);
+	assert_false(exists(nodes, id));
+	assert_int_equal(nodes->count, 1);
+}
+
+static void test_forgetting_too_much_or_nothing(void **state)
+{
+	struct cvq_nodes *nodes = *state;
+	cleanup_node struct cvq_node *root = get_root(nodes);
+
+	uint64_t id = look_up(root, "a", file_entry(10, 1));
+	cvq_node_forget(nodes, 12345, 1);
+	assert_true(exists(nodes, id));
+	cvq_node_forget(nodes, id, 99);
+	assert_false(exists(nodes, id));
+	cvq_node_forget(nodes, id, 1);
+	assert_int_equal(nodes->count, 1);
+}
+
+static void test_a_changed_file_is_another_node(void **state)
+{
+	struct cvq_nodes *nodes = *state;
+	cleanup_node struct cvq_node *root = get_root(nodes);
+
+	uint64_t before = look_up(root, "a", file_entry(10, 1));
+	uint64_t modified = look_up(root, "a", file_entry(10, 2));
+	uint64_t replaced = look_up(root, "a", file_entry(11, 2));
+	assert_int_not_equal(before, modified);
+	assert_int_not_equal(before, replaced);
+	assert_int_not_equal(modified, replaced);
+
+	/* Each is found again as long as somebody remembers it. */
+	assert_int_equal(look_up(root, "a", file_entry(10, 1)), before);
+	assert_int_equal(look_up(root, "a", file_entry(11, 2)), replaced);
+
+	/* An open file keeps its version after the kernel has forgotten the name. */
+	cleanup_node struct cvq_node *open = cvq_node_get(nodes, before);
+	cvq_node_forget(nodes, before, 2);
+	assert_true(exists(nodes, before));
+	assert_int_equal(open->entry.version.modified.tv_sec, 1);
+	cvq_node_unref(steal_pointer(open));
+	assert_false(exists(nodes, before));
+	assert_true(exists(nodes, modified));
+}
+
+static void test_ids_are_never_used_twice(void **state)
+{
+	struct cvq_nodes *nodes = *state;
+	cleanup_node struct cvq_node *root = get_root(nodes);
+
+	uint64_t last = 1;
+	for (int i = 0; i < 100; i++) {
+		uint64_t id = look_up(root, "a", file_entry(10, 1));
+		assert_true(id > last);
+		last = id;
+		cvq_node_forget(nodes, id, 1);
+	}
+}
+
+static void test_a_folder_stays_itself(void **state)
+{
+	struct cvq_nodes *nodes = *state;
+	cleanup_node struct cvq_node *root = get_root(nodes);
+
+	uint64_t id = look_up(root, "d", make_entry(S_IFDIR, 10, 1));
+	assert_int_equal(look_up(root, "d", make_entry(S_IFDIR, 10, 2)), id);
+	assert_int_not_equal(look_up(root, "d", make_entry(S_IFDIR, 11, 2)), id);
+	assert_int_not_equal(look_up(root, "d", make_entry(S_IFREG, 10, 1)), id);
+	struct cvq_entry hidden = make_entry(S_IFDIR, 10, 1);
+	hidden.hidden = true;
+	assert_int_not_equal(look_up(root, "d", hidden), id);
+}
+
+static void test_names_belong_to_their_folder(void **state)
+{
+	struct cvq_nodes *nodes = *state;
+	cleanup_node struct cvq_node *root = get_root(nodes);
+	struct cvq_entry folder = make_entry(S_IFDIR, 10, 1);
+	cleanup_node struct cvq_node *child = NULL;
+	assert_int_equal(cvq_node_enter(root, "d", &folder, &child), 0);
+
+	/* A hard link: the same file under the same name in two folders. */
+	uint64_t above = look_up(root, "a", file_entry(20, 1));
+	uint64_t below = look_up(child, "a", file_entry(20, 1));
+	uint64_t other = look_up(root, "b", file_entry(20, 1));
+	assert_int_not_equal(above, below);
+	assert_int_not_equal(above, other);
+
+	char path[PATH_MAX];
+	cleanup_node struct cvq_node *file = cvq_node_get(nodes, below);
+	assert_int_equal(cvq_node_path(file, NULL, path), 0);
+	assert_string_equal(path, "d/a");
+	assert_int_equal(cvq_node_path(child, "x.pt", path), 0);
+	assert_string_equal(path, "d/x.pt");
+}
+
+static void test_children_keep_their_ancestors(void **state)
+{
+	struct cvq_nodes *nodes = *state;
+	cleanup_node struct cvq_node *root = get_root(nodes);
+	struct cvq_entry folder = make_entry(S_IFDIR, 10, 1);
+	struct cvq_node *child;
+	assert_int_equal(cvq_node_enter(root, "d", &folder, &child), 0);
+	uint64_t folder_id = child->id;
+	uint64_t file_id = look_up(child, "a", file_entry(20, 1));
+	cvq_node_unref(child);
+
+	cvq_node_forget(nodes, folder_id, 1);
+	assert_true(exists(nodes, folder_id));
+	char path[PATH_MAX];
+	struct cvq_node *file = cvq_node_get(nodes, file_id);
+	assert_int_equal(cvq_node_path(file, NULL, path), 0);
+	assert_string_equal(path, "d/a");
+	cvq_node_unref(file);
+
+	cvq_node_forget(nodes, file_id, 1);
+	assert_false(exists(nodes, file_id));
+	assert_false(exists(nodes, folder_id));
+	assert_int_equal(nodes->count, 1);
+}
+
+/* A chain of folders named "d"; returns the id of the last one. */
+static uint64_t make_chain(struct cvq_nodes *nodes, size_t depth)
+{
+	struct cvq_node *folder = get_root(nodes);
+	for (size_t i = 0; i < depth; i++) {
+		struct cvq_entry entry = make_entry(S_IFDIR, 100 + i, 1);
+		struct cvq_node *child;
+		assert_int_equal(cvq_node_enter(folder, "d", &entry, &child), 0);
+		cvq_node_unref(folder);
+		folder = child;
+	}
+	uint64_t id = folder->id;
+	cvq_node_unref(folder);
+	return id;
+}
+
+static void test_the_longest_path(void **state)
+{
+	struct cvq_nodes *nodes = *state;
+	char path[PATH_MAX];
+
+	/* "d/d/.../d": 2048 of them have 4095 characters. */
+	uint64_t id = make_chain(nodes, PATH_MAX / 2);
+	cleanup_node struct cvq_node *longest = cvq_node_get(nodes, id);
+	assert_int_equal(cvq_node_path(longest, NULL, path), 0);
+	assert_int_equal(strlen(path), PATH_MAX - 1);
+	assert_memory_equal(path, "d/d/", 4);
+	assert_int_equal(cvq_node_path(longest, "d", path), -ENAMETOOLONG);
+}
+
+static void test_any_depth_is_freed(void **state)
+{
+	struct cvq_nodes *nodes = *state;
+	const size_t depth = 200000;
+
+	uint64_t last = make_chain(nodes, depth);
+	assert_int_equal(nodes->count, depth + 1);
+	for (uint64_t id = 2; id <= last; id++)
+		cvq_node_forget(nodes, id, 1);
+	assert_int_equal(nodes->count, 1);
+}
+
+static void test_many_names(void **state)
+{
+	struct cvq_nodes *nodes = *state;
+	cleanup_node struct cvq_node *root = get_root(nodes);
+	enum { COUNT = 20000 };
+	uint64_t *ids = calloc(COUNT, sizeof(*ids));
+	char name[16];
+
+	for (int i = 0; i < COUNT; i++) {
+		snprintf(name, sizeof(name), "%d.pt", i);
+		ids[i] = look_up(root, name, file_entry((ino_t)(1000 + i), 1));
+	}
+	assert_true(nodes->by_id.size >= COUNT);
+	for (int i = 0; i < COUNT; i++) {
+		snprintf(name, sizeof(name), "%d.pt", i);
+		assert_int_equal(look_up(root, name, file_entry((ino_t)(1000 + i), 1)),
+				 ids[i]);
+		cvq_node_forget(nodes, ids[i], 2);
+	}
+	assert_int_equal(nodes->count, 1);
+	free(ids);
+}
+
+/* Looks up, opens, closes and forgets the same few files as the other threads do. */
+static void *trample(void *argument)
+{
+	struct cvq_nodes *nodes = argument;
+	struct cvq_node *root = cvq_node_get(nodes, 1);
+
+	for (int i = 0; i < 20000; i++) {
+		struct cvq_entry entry = file_entry(10 + i % 3, i / 100);
+		struct cvq_node *node;
+		char name[2] = {(char)('a' + i % 3), '\0'};
+		if (cvq_node_enter(root, name, &entry, &node))
+			continue;
+		uint64_t id = node->id;
+		cvq_node_ref(node);
+		cvq_node_unref(node);
+		cvq_node_forget(nodes, id, 1);
+		cvq_node_unref(node);
+	}
+	cvq_node_unref(root);
+	return NULL;
+}
+
+static void test_threads(void **state)
+{
+	struct cvq_nodes *nodes = *state;
+	pthread_t threads[4];
+
+	for (int i = 0; i < 4; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, trample, nodes), 0);
+	for (int i = 0; i < 4; i++)
+		pthread_join(threads[i], NULL);
+	assert_int_equal(nodes->count, 1);
+	assert_int_equal(get_root(nodes)->references, 2);
+}
+
+#define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_root),
+		TEST(test_lookups_are_counted),
+		TEST(test_forgetting_too_much_or_nothing),
+		TEST(test_a_changed_file_is_another_node),
+		TEST(test_ids_are_never_used_twice),
+		TEST(test_a_folder_stays_itself),
+		TEST(test_names_belong_to_their_folder),
+		TEST(test_children_keep_their_ancestors),
+		TEST(test_the_longest_path),
+		TEST(test_any_depth_is_freed),
+		TEST(test_many_names),
+		TEST(test_threads),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
