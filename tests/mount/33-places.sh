@@ -1,0 +1,78 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+#
+# Where source and view lie: the view over its own source, inside it, around it.
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+mkdir "$original/folder"
+fixed "$original/llm.pt" "$original/folder/flow.pt"
+echo text >"$original/text"
+torch fixed_image "$work/image.pt"
+listing=$(cd "$original" && find . -printf '%P\n' | sort)
+
+# check_view DIRECTORY
+check_view()
+{
+	expect_state converted "$1/llm.pt"
+	same "$work/image.pt" "$1/llm.pt"
+	same "$work/image.pt" "$1/folder/flow.pt"
+	expect text "$(cat "$1/text")" "text"
+}
+
+# Over the source.
+before=$(sha256sum "$original/llm.pt")
+mount_at "$original" "$original"
+check_view "$original"
+expect "$listing" "$(cd "$original" && find . -printf '%P\n' | sort)" "names of the view in place"
+unmount "$original"
+expect "$before" "$(sha256sum "$original/llm.pt")" "the source after an in-place view"
+
+# Inside the source: there, and only there, the view is empty.
+mkdir "$original/folder/fp16"
+mount_at "$original" "$original/folder/fp16"
+check_view "$original/folder/fp16"
+names=$(cd "$original/folder/fp16" && timeout 60 find . -printf '%P\n' | sort) ||
+	fail "find in a view inside its source does not end"
+expect "$(printf '%s\nfolder/fp16' "$listing" | sort)" "$names" "names of the view inside"
+expect "" "$(ls -A "$original/folder/fp16/folder/fp16")" "the mountpoint in its own view"
+unmount "$original/folder/fp16"
+rmdir "$original/folder/fp16"
+
+# Around the source, which hides it.
+mkdir "$work/around"
+mv "$original" "$work/around/model"
+mount_at "$work/around/model" "$work/around" -o nonempty
+check_view "$work/around"
+[ ! -e "$work/around/model" ] || fail "the view shows what lies around its source"
+unmount "$work/around"
+mv "$work/around/model" "$original"
+
+# By relative names, with . and .. and a symlink, and spaces.
+ln -s original "$work/by link"
+mkdir "$work/a view"
+(cd "$work/a view" && timeout 60 "$CVQ_MOUNT" "../by link/." "../a view" >"$work/mount.out") ||
+	fail "relative names are not understood"
+check_view "$work/a view"
+unmount_odd=$(status_of "$work/a view" pid)
+fusermount3 -u "$work/a view"
+wait_for 30 has_ended "$unmount_odd" || fail "the daemon outlives its mount"
+
+# By a name that is no UTF-8, and of files with such names.
+latin=$work/$'mod\xe8le'
+cp -r "$original" "$latin"
+mv "$latin/llm.pt" "$latin/"$'\xff.pt'
+cp "$latin/text" "$latin/"$'\xff_hift.pt'
+mount_at "$latin" "$view"
+same "$work/image.pt" "$view/"$'\xff.pt'
+expect_state converted "$view/"$'\xff.pt'
+expect_state passthrough "$view/"$'\xff_hift.pt'
+unmount_view
+
+# A view of a view.
+mount_view
+mkdir "$work/second"
+mount_at "$view" "$work/second"
+same "$work/image.pt" "$work/second/llm.pt"
+expect_state passthrough "$work/second/llm.pt"
+unmount "$work/second"
+unmount_view

@@ -1,0 +1,93 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+#
+# Life and death of a mount: it ends cleanly in every way that users end it, and a
+# dead one is cleared away.
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+fixed "$original/llm.pt"
+torch fixed_image "$work/image.pt"
+
+# ended HOW
+ended()
+{
+	wait_for 20 has_ended "$daemon" || fail "the daemon survives $1"
+	! is_mounted "$view" || fail "the view survives $1"
+	check_sanitizers
+}
+
+for signal in TERM INT; do
+	mount_view
+	kill -$signal "$daemon"
+	ended "SIG$signal"
+
+	# With a file open, and a folder as somebody's current one.
+	mount_view
+	exec 5<"$view/llm.pt"
+	(cd "$view" && sleep 2) &
+	head -c 1000 <&5 >/dev/null
+	kill -$signal "$daemon"
+	wait_for 20 has_ended "$daemon" || fail "an open file makes the daemon survive SIG$signal"
+	! is_mounted "$view" || fail "an open file makes the view survive SIG$signal"
+	exec 5<&-
+	wait
+	ended "SIG$signal with a file open"
+done
+
+mount_view
+umount "$view" || fail "umount fails"
+ended umount
+
+# In use it cannot be unmounted, lazily it can; what is open stays readable.
+mount_view
+exec 5<"$view/llm.pt"
+! fusermount3 -u "$view" 2>/dev/null || fail "a view with an open file can be unmounted"
+is_mounted "$view" || fail "a failed unmount took the view away"
+fusermount3 -u -z "$view"
+! is_mounted "$view" || fail "the view survives a lazy unmount"
+cmp - "$work/image.pt" <&5 || fail "a file open before a lazy unmount cannot be read after"
+exec 5<&-
+ended "a lazy unmount"
+
+# In the foreground; what a shell starts in its background ignores SIGINT.
+env --default-signal=INT "$CVQ_MOUNT" -f "$original" "$view" >"$work/mount.out" 2>"$work/mount.err" &
+foreground=$!
+wait_for 20 is_mounted "$view" || fail "-f does not mount"
+wait_for 20 test -s "$work/mount.out" || fail "-f prints no summary"
+expect "$foreground" "$(status_of "$view" pid)" "process of -f"
+same "$work/image.pt" "$view/llm.pt"
+kill -INT "$foreground"
+status=0
+wait "$foreground" || status=$?
+expect 0 "$status" "exit code of -f after SIGINT"
+daemon=$foreground
+ended "SIGINT in the foreground"
+
+# The daemon holds neither output nor folder of who started it.
+summary=$(cd "$original" && timeout 60 "$CVQ_MOUNT" . "$view" 2>&1) ||
+	fail "cvq-mount does not let go of its output"
+[[ $summary == *" on $view: "* ]] || fail "the summary reads: $summary"
+daemon=$(status_of "$view" pid)
+expect / "$(readlink "/proc/$daemon/cwd")" "the daemon's folder"
+for stream in 0 1 2; do
+	expect /dev/null "$(readlink "/proc/$daemon/fd/$stream")" "the daemon's stream $stream"
+done
+unmount_view
+
+# With its streams closed from the start.
+timeout 60 "$CVQ_MOUNT" "$original" "$view" <&- >&- 2>&- || fail "closed streams are too much"
+same "$work/image.pt" "$view/llm.pt"
+unmount_view
+
+# A dead mount is cleared and replaced, once and again.
+for _ in 1 2; do
+	mount_view
+	kill -KILL "$daemon"
+	wait_for 20 has_ended "$daemon"
+	! ls "$view" >/dev/null 2>&1 || fail "a view without a daemon can be read"
+done
+mount_view
+expect 1 "$(list_mounts | grep -cxF "$view")" "mounts at the view after two died there"
+same "$work/image.pt" "$view/llm.pt"
+unmount_view
+[ -z "$(ls -A "$view")" ] || fail "something is left at the mountpoint"

@@ -1,0 +1,37 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+#
+# CosyVoice2-0.5B at its full size: 2 GB of llm.pt, loaded by torch from the view.
+# Label: slow
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+need unzip
+need_torch
+[ "$(awk '/^MemAvailable/ { print $2 }' /proc/meminfo)" -gt 6000000 ] || skip "needs 6 GB of memory"
+[ "$(df --output=avail -k "$work" | tail -n 1)" -gt 3000000 ] || skip "needs 3 GB on the disk"
+
+torch models "$original" --model CosyVoice2-0.5B --scale full --only llm.pt --only flow.pt
+started=$EPOCHREALTIME
+mount_view
+ended=$EPOCHREALTIME
+ls -lR "$view"
+milliseconds=$(((${ended/./} - ${started/./}) / 1000))
+echo "$summary; mounted after $milliseconds ms"
+[ "$milliseconds" -lt 5000 ] || fail "mounting took $milliseconds ms"
+read_yet=$(status_of "$view" bytes_read)
+[ "$read_yet" -lt $((4 << 20)) ] || fail "mounting and listing read $read_yet bytes"
+
+compare --load plain
+llm=CosyVoice2-0.5B/llm.pt
+[ "$(($(stat -c %s "$original/$llm") * 51 / 100))" -gt "$(stat -c %s "$view/$llm")" ] ||
+	fail "llm.pt is not half as large"
+! "$PYTHON" -c 'import torch
+assert tuple(map(int, torch.__version__.split(".")[:2])) >= (2, 1)' 2>/dev/null ||
+	compare --load mmap
+unmount_view
+
+# The strict readers, from a cold start.
+mount_view
+"$tools/zip_check" "$view/$llm" || fail "libzip finds a fault"
+unzip -tqq "$view/$llm" || fail "unzip finds a fault"
+unmount_view
