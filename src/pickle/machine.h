@@ -65,7 +65,8 @@ enum cvq_node_type {
 	NODE_LIST,   /* children by position; sets too */
 	NODE_DICT,   /* children by key */
 	NODE_CALL,   /* REDUCE: callable(*arguments), then state and children */
-	NODE_OBJECT, /* NEWOBJ: class.__new__(class, *arguments), then state and children */
+	NODE_OBJECT, /* NEWOBJ: class.__new__(class, *arguments), then state and
+			children */
 };
 
 /*
@@ -131,7 +132,8 @@ struct cvq_pickle {
 	size_t frame_count, frame_capacity;
 };
 
-/* Runs the stream: fills all but the tensors.  Returns as cvq_pickle_parse(). */
+/* Runs the stream: fills all but the tensors.  Returns as cvq_pickle_parse().
+ */
 cvq_err cvq_machine_run(struct cvq_pickle *pickle, size_t available,
 			struct cvq_reason *reason);
 

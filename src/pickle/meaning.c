@@ -6,8 +6,8 @@
  * parameters can see it.  So the walk visits every way from the root: what lies
  * in lists, dicts, object attributes and the rebuild functions listed below is
  * understood; what is an argument of any other function is kept as it is, since
- * that function may rely on its type; a wrapper subclass, which repeats the type
- * in places of its own, makes the file one that cvq does not understand.
+ * that function may rely on its type; a wrapper subclass, which repeats the
+ * type in places of its own, makes the file one that cvq does not understand.
  *
  * Facts: torch/_utils.py, torch/_tensor.py (rebuild functions).
  */
@@ -114,7 +114,8 @@ static bool fits_storage(const struct cvq_tensor *tensor, uint64_t numel)
 	return !overflow && last < numel;
 }
 
-/* Adds the tensor that torch would build from these fields under the current name. */
+/* Adds the tensor that torch would build from these fields under the current
+ * name. */
 static cvq_err add_tensor(struct walk *walk, uint32_t storage, uint64_t offset,
 			  const struct cvq_node *shape, const struct cvq_node *stride)
 {
@@ -154,7 +155,8 @@ static cvq_err add_tensor(struct walk *walk, uint32_t storage, uint64_t offset,
 	return 0;
 }
 
-/* _rebuild_tensor(storage, offset, size, stride), and v2, which has more behind. */
+/* _rebuild_tensor(storage, offset, size, stride), and v2, which has more
+ * behind. */
 static cvq_err read_tensor(struct walk *walk, const struct cvq_node *arguments,
 			   enum use use)
 {

@@ -5,7 +5,8 @@
  * Reads the pickle of a checkpoint without executing anything: it follows the
  * stack and the memo far enough to know every storage, every tensor with its
  * name, and which bytes of the stream say "FloatStorage" and how long a storage
- * is.  A second step writes the same pickle with some storages in half precision.
+ * is.  A second step writes the same pickle with some storages in half
+ * precision.
  *
  * Facts: CPython's Lib/pickletools.py (opcodes), torch/serialization.py
  * (persistent ids), torch/_utils.py (rebuild functions).
@@ -36,7 +37,8 @@ struct cvq_storage {
 	const char *type;   /* "FloatStorage", "LongStorage", ...; a constant */
 	unsigned item_size; /* bytes per element */
 	uint64_t numel;     /* elements, as the persistent id says */
-	/* Only plain tensors and parameters use it, so another element type is safe. */
+	/* Only plain tensors and parameters use it, so another element type is safe.
+	 */
 	bool plain;
 	bool is_float32; /* 'type' is FloatStorage */
 };
@@ -57,17 +59,19 @@ struct cvq_pickle;
  * Reads the pickle that starts at 'data'.  The bytes are borrowed and must stay
  * as they are until cvq_pickle_free().
  *
- * Returns 0; CVQ_ERR_CONTENT with the reason if anything in the stream is beyond
- * what cvq fully understands; -ENOMEM.
+ * Returns 0; CVQ_ERR_CONTENT with the reason if anything in the stream is
+ * beyond what cvq fully understands; -ENOMEM.
  */
 cvq_err cvq_pickle_parse(const uint8_t *data, size_t length, struct cvq_pickle **pickle,
 			 struct cvq_reason *reason);
 void cvq_pickle_free(struct cvq_pickle *pickle);
 
-/* The bytes up to and including STOP; what follows is not part of the pickle. */
+/* The bytes up to and including STOP; what follows is not part of the pickle.
+ */
 size_t cvq_pickle_length(const struct cvq_pickle *pickle);
 
-/* In the order of their first persistent id, which is the order torch loads them in. */
+/* In the order of their first persistent id, which is the order torch loads
+ * them in. */
 size_t cvq_pickle_storage_count(const struct cvq_pickle *pickle);
 const struct cvq_storage *cvq_pickle_storage(const struct cvq_pickle *pickle, size_t index);
 
@@ -81,13 +85,13 @@ struct cvq_storage_edit {
 };
 
 /*
- * Appends the edited pickle to 'out'.  'edits' has one entry per storage; 'type'
- * is the class that converted storages get ("HalfStorage").
+ * Appends the edited pickle to 'out'.  'edits' has one entry per storage;
+ * 'type' is the class that converted storages get ("HalfStorage").
  *
  * Every push of the class FloatStorage becomes an explicit GLOBAL, so converted
- * and kept storages may share a memo slot; FRAME opcodes are dropped; everything
- * else is copied.  For protocol 2 no opcode is used that torch's weights_only
- * unpickler does not know.
+ * and kept storages may share a memo slot; FRAME opcodes are dropped;
+ * everything else is copied.  For protocol 2 no opcode is used that torch's
+ * weights_only unpickler does not know.
  *
  * Returns 0; CVQ_ERR_CONTENT if the stream cannot be edited so; -ENOMEM.
  */

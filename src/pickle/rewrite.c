@@ -4,11 +4,12 @@
  *
  * Three kinds of edits, none of which changes what any other opcode does:
  *
- * - Every push of FloatStorage, be it a definition or a read of the memo, becomes
- *   an explicit GLOBAL of the class that its storage gets.  The definition's memo
- *   slot then holds one or the other, which nobody reads any more.  Where the
- *   class is named by strings on the stack (protocol 4), the old opcode stays, so
- *   that the memo keeps its numbering, and its result is dropped.
+ * - Every push of FloatStorage, be it a definition or a read of the memo,
+ * becomes an explicit GLOBAL of the class that its storage gets.  The
+ * definition's memo slot then holds one or the other, which nobody reads any
+ * more.  Where the class is named by strings on the stack (protocol 4), the old
+ * opcode stays, so that the memo keeps its numbering, and its result is
+ * dropped.
  * - The length in a storage's persistent id grows.
  * - FRAME opcodes go: they would state the wrong length, and are optional.
  */
@@ -105,7 +106,8 @@ static void write_class(struct cvq_buffer *out, const char *type)
 	cvq_buffer_append(out, "\n", 1);
 }
 
-/* Keeps the opcode where the number fits it: C++ readers know only 8-byte LONG1. */
+/* Keeps the opcode where the number fits it: C++ readers know only 8-byte
+ * LONG1. */
 static void write_number(struct cvq_buffer *out, const uint8_t *old, uint64_t number)
 {
 	uint8_t bytes[10] = {old[0], old[1]};

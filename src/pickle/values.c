@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+#include <string.h>
+
+#include "base/bytes.h"
+#include "pickle/machine.h"
+#include "pickle/opcodes.h"
+
+bool cvq_slice_is(struct cvq_slice slice, const char *text)
+{
+	return slice.length == strlen(text) && memcmp(slice.data, text, slice.length) == 0;
+}
+
+static struct cvq_instruction instruction_of(const struct cvq_pickle *pickle,
+					     cvq_value value)
+{
+	struct cvq_instruction instruction = {0};
+	size_t offset = cvq_value_payload(value);
+	/* It was decoded before, so it decodes again. */
+	cvq_decode(pickle->data + offset, CVQ_PICKLE_MAX_BYTES - offset, &instruction);
+	return instruction;
+}
+
+struct cvq_slice cvq_pickle_string(const struct cvq_pickle *pickle, cvq_value value)
+{
+	struct cvq_instruction instruction = instruction_of(pickle, value);
+	return (struct cvq_slice){(const char *)instruction.argument,
+				  instruction.argument_length};
+}
+
+static bool decode_long(const uint8_t *bytes, size_t length, int64_t *number)
+{
+	if (length > 8)
+		return false;
+	/* Two's complement, little-endian, as short as it can be. */
+	uint64_t bits = length && bytes[length - 1] & 0x80 ? UINT64_MAX : 0;
+	for (size_t i = 0; i < length; i++)
+		bits = (bits & ~((uint64_t)0xFF << 8 * i)) | (uint64_t)bytes[i] << 8 * i;
+	*number = (int64_t)bits;
+	return true;
+}
+
+bool cvq_pickle_int(const struct cvq_pickle *pickle, cvq_value value, int64_t *number)
+{
+	if (cvq_value_kind(value) != VALUE_INT)
+		return false;
+	struct cvq_instruction instruction = instruction_of(pickle, value);
+	switch (instruction.opcode) {
+	case OP_BININT1:
+		*number = instruction.argument[0];
+		return true;
+	case OP_BININT2:
+		*number = cvq_get_u16(instruction.argument);
+		return true;
+	case OP_BININT:
+		*number = (int32_t)cvq_get_u32(instruction.argument);
+		return true;
+	default:
+		return decode_long(instruction.argument, instruction.argument_length,
+				   number);
+	}
+}
