@@ -8,6 +8,7 @@
 #include <pthread.h>
 
 #include "base/log.h"
+#include "mount/handles.h"
 #include "mount/nodes.h"
 #include "mount/options.h"
 #include "mount/passthrough.h"
@@ -25,6 +26,7 @@ struct cvq_context {
 	/* Each looks after its own threads: */
 	struct cvq_view *view;
 	struct cvq_nodes nodes;
+	struct cvq_handles handles;
 	struct cvq_statistics statistics;
 	struct cvq_passthrough passthrough;
 };

@@ -11,34 +11,9 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <pthread.h>
-#include <stdlib.h>
-#include <string.h>
+#include <unistd.h>
 
 #include "mount/request.h"
-
-/* An open folder; its address is the file handle. */
-struct open_folder {
-	struct cvq_node *node; /* one reference */
-	pthread_mutex_t mutex;
-	DIR *stream;
-	off_t offset;        /* where the stream stands ... */
-	struct dirent *next; /* ... unless this name was read but not yet returned */
-};
-
-static struct open_folder *folder_of(const struct fuse_file_info *info)
-{
-	return (struct open_folder *)(uintptr_t)info->fh;
-}
-
-static void close_folder(struct open_folder *folder)
-{
-	if (folder->stream)
-		closedir(folder->stream);
-	pthread_mutex_destroy(&folder->mutex);
-	cvq_node_unref(folder->node);
-	free(folder);
-}
 
 /* A hidden folder has no stream, and lists as empty. */
 static DIR *open_stream(struct cvq_context *context, const struct cvq_target *target,
@@ -62,24 +37,25 @@ static DIR *open_stream(struct cvq_context *context, const struct cvq_target *ta
 
 static cvq_err open_folder(fuse_req_t request, fuse_ino_t id, struct fuse_file_info *info)
 {
+	struct cvq_context *context = cvq_request_context(request);
 	cleanup_target struct cvq_target target;
 	cvq_err err = cvq_request_target(request, id, NULL, &target);
 	if (err)
 		return err;
-	DIR *stream = open_stream(cvq_request_context(request), &target, &err);
+	DIR *stream = open_stream(context, &target, &err);
 	if (err)
 		return err;
-	struct open_folder *folder = calloc(1, sizeof(*folder));
-	if (!folder) {
-		if (stream)
-			closedir(stream);
+	struct cvq_handle *folder =
+		cvq_handle_open(&context->handles, target.node, -1, stream);
+	if (!folder)
 		return -ENOMEM;
-	}
-	pthread_mutex_init(&folder->mutex, NULL);
-	folder->stream = stream;
-	folder->node = steal_pointer(target.node);
 	info->fh = (uintptr_t)folder;
 	return 0;
+}
+
+static void close_folder(fuse_req_t request, const struct fuse_file_info *info)
+{
+	cvq_handle_close(&cvq_request_context(request)->handles, cvq_request_handle(info));
 }
 
 void cvq_op_opendir(fuse_req_t request, fuse_ino_t id, struct fuse_file_info *info)
@@ -88,13 +64,13 @@ void cvq_op_opendir(fuse_req_t request, fuse_ino_t id, struct fuse_file_info *in
 	if (err)
 		fuse_reply_err(request, -err);
 	else if (fuse_reply_open(request, info) == -ENOENT)
-		close_folder(folder_of(info)); /* interrupted: there will be no release */
+		close_folder(request, info); /* interrupted: there will be no release */
 }
 
 void cvq_op_releasedir(fuse_req_t request, fuse_ino_t id, struct fuse_file_info *info)
 {
 	(void)id;
-	close_folder(folder_of(info));
+	close_folder(request, info);
 	fuse_reply_err(request, 0);
 }
 
@@ -106,7 +82,7 @@ void cvq_op_releasedir(fuse_req_t request, fuse_ino_t id, struct fuse_file_info 
 struct listing {
 	fuse_req_t request;
 	struct cvq_context *context;
-	struct open_folder *folder;
+	struct cvq_handle *folder;
 	char *buffer;
 	size_t size;
 	size_t used;
@@ -118,7 +94,7 @@ static bool is_dots(const char *name)
 }
 
 /* Moves the stream to 'offset' if it is not there. */
-static void seek_to(struct open_folder *folder, off_t offset)
+static void seek_to(struct cvq_handle *folder, off_t offset)
 {
 	if (offset == folder->offset)
 		return;
@@ -128,7 +104,7 @@ static void seek_to(struct open_folder *folder, off_t offset)
 }
 
 /* The next name, which stays the next one until take_name().  NULL at the end. */
-static struct dirent *peek_name(struct open_folder *folder, cvq_err *err)
+static struct dirent *peek_name(struct cvq_handle *folder, cvq_err *err)
 {
 	errno = 0;
 	if (!folder->next)
@@ -137,7 +113,7 @@ static struct dirent *peek_name(struct open_folder *folder, cvq_err *err)
 	return folder->next;
 }
 
-static void take_name(struct open_folder *folder)
+static void take_name(struct cvq_handle *folder)
 {
 	folder->offset = folder->next->d_off;
 	folder->next = NULL;
@@ -190,7 +166,7 @@ static bool add_name_plus(struct listing *listing, const struct dirent *name)
 static cvq_err list(struct listing *listing, off_t offset,
 		    bool (*add)(struct listing *, const struct dirent *))
 {
-	struct open_folder *folder = listing->folder;
+	struct cvq_handle *folder = listing->folder;
 	cvq_err err = 0;
 
 	if (!folder->stream)
@@ -215,7 +191,7 @@ static void reply_listing(fuse_req_t request, size_t size, off_t offset,
 	struct listing listing = {
 		.request = request,
 		.context = context,
-		.folder = folder_of(info),
+		.folder = cvq_request_handle(info),
 		.buffer = cvq_request_buffer(context, size),
 		.size = size,
 	};

@@ -43,7 +43,7 @@ static void fill_standard_descriptors(void)
 {
 	int fd;
 	do
-		fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+		fd = open("/dev/null", O_RDWR); /* for fusermount3 as well */
 	while (fd >= 0 && fd <= STDERR_FILENO);
 	if (fd >= 0)
 		close(fd);
@@ -156,8 +156,10 @@ static int mount_view(struct cvq_context *context, const struct stat *before,
 		err = cvq_view_lookup(context->view, "", &root);
 	}
 	err = err ? err : cvq_nodes_init(&context->nodes, &root);
-	if (!err)
+	if (!err) {
+		cvq_handles_init(&context->handles);
 		return 0;
+	}
 	cvq_session_end(*session);
 	cvq_explain(&reason, err, "mounting failed: %s (is /proc mounted?)",
 		    strerror(-err));
@@ -232,6 +234,7 @@ static int run(struct cvq_context *context)
 	if (code)
 		return code;
 	code = serve(context, session);
+	cvq_handles_release(&context->handles);
 	cvq_nodes_release(&context->nodes);
 	return code;
 }

@@ -6,8 +6,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdlib.h>
-#include <unistd.h>
 
 #include "mount/request.h"
 
@@ -135,24 +133,11 @@ static void op_statfs(fuse_req_t request, fuse_ino_t id)
 /*                                    Files                                   */
 /* ========================================================================== */
 
-/* An open file; its address is the file handle. */
-struct open_file {
-	int fd;
-	struct cvq_node *node; /* one reference */
-};
-
-static struct open_file *file_of(const struct fuse_file_info *info)
+static void close_file(fuse_req_t request, struct cvq_handle *file)
 {
-	return (struct open_file *)(uintptr_t)info->fh;
-}
-
-static void close_file(fuse_req_t request, struct open_file *file)
-{
-	cvq_passthrough_close(&cvq_request_context(request)->passthrough, request,
-			      file->node);
-	cvq_node_unref(file->node);
-	close(file->fd);
-	free(file);
+	struct cvq_context *context = cvq_request_context(request);
+	cvq_passthrough_close(&context->passthrough, request, file->node);
+	cvq_handle_close(&context->handles, file);
 }
 
 static cvq_err open_file(fuse_req_t request, fuse_ino_t id, struct fuse_file_info *info)
@@ -165,20 +150,16 @@ static cvq_err open_file(fuse_req_t request, fuse_ino_t id, struct fuse_file_inf
 	cvq_err err = cvq_request_target(request, id, NULL, &target);
 	if (err)
 		return err;
-	cleanup_fd int fd =
-		cvq_view_open_file(context->view, target.path, &target.node->entry);
+	int fd = cvq_view_open_file(context->view, target.path, &target.node->entry);
 	if (fd < 0)
 		return fd;
-	struct open_file *file = malloc(sizeof(*file));
+	struct cvq_handle *file = cvq_handle_open(&context->handles, target.node, fd, NULL);
 	if (!file)
 		return -ENOMEM;
-	file->fd = steal_fd(fd);
-	file->node = steal_pointer(target.node);
-
 	info->fh = (uintptr_t)file;
 	info->keep_cache = 1; /* the cached pages are of this very version */
 	info->noflush = 1;
-	cvq_passthrough_open(&context->passthrough, request, file->node, file->fd, info);
+	cvq_passthrough_open(&context->passthrough, request, file->node, fd, info);
 	return 0;
 }
 
@@ -190,13 +171,14 @@ static void op_open(fuse_req_t request, fuse_ino_t id, struct fuse_file_info *in
 		fuse_reply_err(request, -err);
 	else if (fuse_reply_open(request, info) == -ENOENT)
 		close_file(request,
-			   file_of(info)); /* interrupted: there will be no release */
+			   cvq_request_handle(
+				   info)); /* interrupted: there will be no release */
 }
 
 static void op_release(fuse_req_t request, fuse_ino_t id, struct fuse_file_info *info)
 {
 	(void)id;
-	close_file(request, file_of(info));
+	close_file(request, cvq_request_handle(info));
 	fuse_reply_err(request, 0);
 }
 
@@ -205,7 +187,7 @@ static void op_read(fuse_req_t request, fuse_ino_t id, size_t size, off_t offset
 {
 	(void)id;
 	struct cvq_context *context = cvq_request_context(request);
-	struct open_file *file = file_of(info);
+	struct cvq_handle *file = cvq_request_handle(info);
 	uint64_t began = cvq_statistics_clock();
 
 	void *buffer = cvq_request_buffer(context, size);

@@ -13,6 +13,11 @@ struct cvq_context *cvq_request_context(fuse_req_t request)
 	return fuse_req_userdata(request);
 }
 
+struct cvq_handle *cvq_request_handle(const struct fuse_file_info *info)
+{
+	return (struct cvq_handle *)(uintptr_t)info->fh;
+}
+
 cvq_err cvq_request_target(fuse_req_t request, fuse_ino_t id, const char *name,
 			   struct cvq_target *target)
 {

@@ -26,6 +26,9 @@ static inline void cvq_target_release(struct cvq_target *target)
 
 struct cvq_context *cvq_request_context(fuse_req_t request);
 
+/* The handle that an open or opendir operation has left in 'info'. */
+struct cvq_handle *cvq_request_handle(const struct fuse_file_info *info);
+
 /*
  * Finds the node 'id' and its path; with 'name', the path of that child of it.
  * Returns 0, -ESTALE, -ENAMETOOLONG, or -ENOENT for a child of a hidden folder.

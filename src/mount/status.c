@@ -124,10 +124,11 @@ static json_t *describe_text(const char *text)
 	if (exact)
 		return exact;
 	char safe[4096];
-	size_t length = 0;
-	for (; text[length] && length < sizeof(safe); length++)
-		safe[length] = (unsigned char)text[length] < 128 ? text[length] : '?';
-	return json_stringn(safe, length);
+	snprintf(safe, sizeof(safe), "%s", text);
+	for (char *c = safe; *c; c++)
+		if (*c & 0x80)
+			*c = '?';
+	return json_string(safe);
 }
 
 static json_t *describe_last_error(struct cvq_statistics *statistics)

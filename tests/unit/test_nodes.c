@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "mount/nodes.c"
+#include "mount/nodes.c" // NOLINT(bugprone-suspicious-include): in no library
 
 /* What a lookup would have found: a file or folder with this inode, modified then. */
 static struct cvq_entry make_entry(mode_t type, ino_t inode, time_t modified)
@@ -265,15 +265,14 @@ static void test_many_names(void **state)
 	uint64_t *ids = calloc(COUNT, sizeof(*ids));
 	char name[16];
 
-	for (int i = 0; i < COUNT; i++) {
-		snprintf(name, sizeof(name), "%d.pt", i);
-		ids[i] = look_up(root, name, file_entry((ino_t)(1000 + i), 1));
+	for (unsigned i = 0; i < COUNT; i++) {
+		snprintf(name, sizeof(name), "%u.pt", i);
+		ids[i] = look_up(root, name, file_entry(1000 + i, 1));
 	}
 	assert_true(nodes->by_id.size >= COUNT);
-	for (int i = 0; i < COUNT; i++) {
-		snprintf(name, sizeof(name), "%d.pt", i);
-		assert_int_equal(look_up(root, name, file_entry((ino_t)(1000 + i), 1)),
-				 ids[i]);
+	for (unsigned i = 0; i < COUNT; i++) {
+		snprintf(name, sizeof(name), "%u.pt", i);
+		assert_int_equal(look_up(root, name, file_entry(1000 + i, 1)), ids[i]);
 		cvq_node_forget(nodes, ids[i], 2);
 	}
 	assert_int_equal(nodes->count, 1);

@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "mount/options.c"
+#include "mount/options.c" // NOLINT(bugprone-suspicious-include): in no library
 
 #define MOST_ARGUMENTS 12
 
@@ -201,7 +201,8 @@ static void test_usage_is_complete(void **state)
 		snprintf(dashed, sizeof(dashed), "--%s", own_options[i].name);
 		snprintf(underscored, sizeof(underscored), "%s", own_options[i].name);
 		for (char *c = underscored; *c; c++)
-			*c = *c == '-' ? '_' : *c;
+			if (*c == '-')
+				*c = '_';
 		if (!strstr(cvq_mount_usage, dashed) &&
 		    !strstr(cvq_mount_usage, underscored))
 			fail_msg("usage does not name %s", dashed);

@@ -416,6 +416,7 @@ static void test_plans_are_remembered(void **state)
 	read = atomic_load(&counters->bytes_read);
 	cleanup_entry struct cvq_entry fourth = look_up(fixture, "notes.pt");
 	assert_int_equal(atomic_load(&counters->bytes_read), read);
+	assert_ptr_equal(third.verdict, fourth.verdict);
 
 	/* Far more files than places: the first ones are planned anew, and all is well. */
 	for (int i = 0; i < 600; i++) {

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Handles: what is open in the view; the kernel knows each by its address
+ *
+ * A list of them is kept only because a view may be unmounted under open files,
+ * and then nobody releases them.
+ */
+#ifndef CVQ_MOUNT_HANDLES_H
+#define CVQ_MOUNT_HANDLES_H
+
+#include <dirent.h>
+#include <pthread.h>
+#include <sys/queue.h>
+
+#include "base/error.h"
+#include "mount/nodes.h"
+
+struct cvq_handle {
+	struct cvq_node *node; /* one reference */
+	int fd;                /* of a file; else -1 */
+	DIR *stream;           /* of a folder; NULL for one without names */
+	/* Where a folder is being listed: */
+	pthread_mutex_t mutex;
+	off_t offset;        /* where the stream stands ... */
+	struct dirent *next; /* ... unless this name was read but not yet returned */
+	LIST_ENTRY(cvq_handle) link;
+};
+
+struct cvq_handles {
+	pthread_mutex_t mutex;
+	LIST_HEAD(, cvq_handle) list;
+};
+
+void cvq_handles_init(struct cvq_handles *handles);
+
+/* Closes all that are still open.  No request may be under way. */
+void cvq_handles_release(struct cvq_handles *handles);
+
+/*
+ * Makes a handle of 'node' with an open file or folder, one of which is -1 or NULL.
+ * Takes over what it is given, and takes a reference of its own to the node.
+ * Returns NULL, with all closed, if memory ran out.
+ */
+struct cvq_handle *cvq_handle_open(struct cvq_handles *handles, struct cvq_node *node,
+				   int fd, DIR *stream);
+void cvq_handle_close(struct cvq_handles *handles, struct cvq_handle *handle);
+
+#endif
