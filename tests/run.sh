@@ -13,8 +13,8 @@ Usage: tests/run.sh [--quick] [--no-install] [STEP...]
 
 Steps; all of them if none is named:
   release   everything ctest has, on a release build with warnings as errors
-  asan      unit and mount tests under AddressSanitizer and UBSan
-  tsan      unit and mount tests under ThreadSanitizer
+  asan      unit and mount tests but the slow ones, under AddressSanitizer and UBSan
+  tsan      the same under ThreadSanitizer
   fuzz      the fuzz targets for some seconds each, on a build by clang
   style     formatting, clang-tidy, shellcheck, the order of the rooms
   debian13  the release step in a Debian 13 tree (only on Debian 12, as root)
@@ -245,7 +245,7 @@ step_release()
 step_asan()
 {
 	if build asan build-asan; then
-		ctest_step asan build-asan ctest --tests-regex '^(unit|mount)/'
+		ctest_step asan build-asan ctest --tests-regex '^(unit|mount)/' -LE slow
 	else
 		result asan 0 1 0 "does not build"
 	fi
@@ -258,7 +258,7 @@ step_tsan()
 
 	setarch -R true 2>/dev/null && fixed=(setarch -R)
 	if build tsan build-tsan; then
-		ctest_step tsan build-tsan "${fixed[@]}" ctest --tests-regex '^(unit|mount)/'
+		ctest_step tsan build-tsan "${fixed[@]}" ctest --tests-regex '^(unit|mount)/' -LE slow
 	else
 		result tsan 0 1 0 "does not build"
 	fi

@@ -7,15 +7,23 @@
 
 is_root || skip "needs root, to take /dev/fuse away"
 fixed "$original/fixed.pt"
+mkdir "$work/dev"
 
-# refuses WHAT PREPARATION [COMMAND...]: in a namespace prepared so, run by COMMAND.
+# refuses WHAT PREPARATION [COMMAND...]: in a namespace with a /dev of its own, run by
+# COMMAND. There is no /dev/fuse in it unless PREPARATION makes one in $0/dev.
 refuses()
 {
 	local what=$1 preparation=$2 status=0
 
 	shift 2
 	# shellcheck disable=SC2016 # the inner shell expands these
-	unshare --mount --propagation private bash -ec "$preparation"'
+	unshare --mount --propagation private bash -ec "$forget_views"'
+		mount -t tmpfs -o mode=755 tmpfs "$0/dev"
+		mknod -m 666 "$0/dev/null" c 1 3
+		mknod -m 666 "$0/dev/zero" c 1 5
+		mknod -m 666 "$0/dev/urandom" c 1 9
+		'"$preparation"'
+		mount --bind "$0/dev" /dev
 		"$@" && status=0 || status=$?
 		grep -qF " $0/view " /proc/self/mountinfo && echo "$0/view: is mounted" >&2
 		exit "$status"' "$work" "$@" timeout 60 "$CVQ_MOUNT" "$original" "$view" \
@@ -29,26 +37,15 @@ refuses()
 	cat "$work/refused.err"
 }
 
-# The rest of /dev stays, for the sanitizers' and libc's sake.
-# shellcheck disable=SC2016
-hide='mkdir "$0/dev"
-	for node in null zero full random urandom tty; do
-		touch "$0/dev/$node"
-		mount --bind "/dev/$node" "$0/dev/$node"
-	done
-	mount --rbind "$0/dev" /dev;'
-refuses "no /dev/fuse" "$hide"
-refuses "a /dev/fuse that is another device" 'mount --bind /dev/zero /dev/fuse;'
+# shellcheck disable=SC2016 # the inner shell expands these
+{
+	refuses "no /dev/fuse" ''
+	refuses "a /dev/fuse that is another device" 'mknod -m 666 "$0/dev/fuse" c 1 5'
 
-user=(setpriv --reuid nobody --regid nogroup --clear-groups)
-if "${user[@]}" test -x "$CVQ_MOUNT"; then
-	chown -R nobody "$view"
-	# shellcheck disable=SC2016
-	refuses "a /dev/fuse for root only" 'mknod -m 600 "$0/fuse" c 10 229
-		mount --bind "$0/fuse" /dev/fuse; rm "$0/fuse";' "${user[@]}"
-	# shellcheck disable=SC2016
-	refuses "no fusermount3" '. '"$tests"'/lib-private.sh
-		CVQ_PRIVATE_NAMESPACE=1 open_fuse_to_users "$0"
-		mount --bind /dev/null "$(command -v fusermount3)";' "${user[@]}"
-	chown -R root "$view"
-fi
+	user=(setpriv --reuid nobody --regid nogroup --clear-groups)
+	"${user[@]}" test -x "$CVQ_MOUNT" || exit 0
+	chown nobody "$view"
+	refuses "a /dev/fuse for root only" 'mknod -m 600 "$0/dev/fuse" c 10 229' "${user[@]}"
+	refuses "no fusermount3" 'mknod -m 666 "$0/dev/fuse" c 10 229
+		mount --bind /dev/null "$(command -v fusermount3)"' "${user[@]}"
+}

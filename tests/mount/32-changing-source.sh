@@ -10,8 +10,7 @@ torch sparse_checkpoint "$work/zeros.pt" 4000000
 # The same checkpoint with other weights: 1.0 instead of 0.0 in the large storage.
 import struct, sys
 data = bytearray(open(sys.argv[1], "rb").read())
-start = data.index(struct.pack("<f", 1023 / 1024)) + 4  # the end of small.0
-large = data.index(b"archive/data/1", start)
+large = data.index(b"archive/data/1")
 large += data[large:].index(bytes(1000))
 large += -large % 64  # payloads are aligned
 data[large:large + 15000000] = struct.pack("<f", 1.0) * 3750000

@@ -19,6 +19,7 @@ tests=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 : "${CVQ_BUILD:?is not set to the build directory}"
 : "${CVQ_MOUNT:=$CVQ_BUILD/cvq-mount}"
 : "${PYTHON:=/usr/bin/python3}"
+export CVQ_MOUNT
 tools=${CVQ_TOOLS:-$CVQ_BUILD/tests/tools}
 case_name=$(basename "$0" .sh)
 
@@ -36,6 +37,13 @@ skip()
 
 # --- As an ordinary user --------------------------------------------------------
 
+# To be run first in a new mount namespace: lets go of the views that others have
+# mounted meanwhile, or their daemons would live on until this namespace ends.
+# shellcheck disable=SC2016 # the inner shell expands these
+forget_views='findmnt -rn -t fuse.cvq-mount -o TARGET | while IFS= read -r mounted; do
+		umount -c -l "$(printf %b "$mounted")" || true
+	done;'
+
 # In a mount namespace of its own, root shows the user this tree, the build and a
 # /dev/fuse for all, wherever they lie and whatever their modes are.
 run_as_user()
@@ -44,14 +52,15 @@ run_as_user()
 
 	stage=$(mktemp -d "${CVQ_TEST_TMP:-${TMPDIR:-/tmp}}/cvq-$case_name.user.XXXXXX")
 	chmod 755 "$stage"
-	mkdir "$stage/tests" "$stage/build"
+	mkdir "$stage/tests" "$stage/build" "$stage/node"
 	mkdir -m 700 "$stage/tmp"
 	chown "$1" "$stage/tmp"
 	# shellcheck disable=SC2016 # the inner shell expands these
-	unshare --mount --propagation private bash -ec '
+	unshare --mount --propagation private bash -ec "$forget_views"'
 		user=$1 stage=$2 name=$3 tests=$4
 		. "$tests/lib-private.sh"
-		CVQ_PRIVATE_NAMESPACE=1 open_fuse_to_users "$stage"
+		mount -t tmpfs tmpfs "$stage/node" # for /tmp may be mounted without devices
+		CVQ_PRIVATE_NAMESPACE=1 open_fuse_to_users "$stage/node"
 		mount --bind "$CVQ_BUILD" "$stage/build"
 		mount --bind "$tests" "$stage/tests"
 		export CVQ_MOUNT=$stage/build/${CVQ_MOUNT#"$CVQ_BUILD/"} CVQ_BUILD=$stage/build
@@ -89,6 +98,7 @@ chmod 755 "$work"
 original=$work/original
 view=$work/view
 mkdir "$original" "$view"
+cd "$work" # programs that leave files behind leave them here
 
 # Nobody's own configuration, and reports of daemons where we find them.
 export HOME=$work XDG_CONFIG_HOME=$work/config PYTHONDONTWRITEBYTECODE=1

@@ -17,9 +17,9 @@ import sys
 import zipfile
 from typing import Any, List
 
-from sparse_checkpoint import small_values
+from sparse_checkpoint import SMALL, small_values
 
-BYTES = 2 * 1024
+BYTES = 2 * SMALL
 
 
 class State(dict):
@@ -62,7 +62,7 @@ def read_values(path: str, name: str, way: str) -> List[float]:
         else:
             file.seek(offset)
             data = file.read(BYTES)
-    return list(struct.unpack("<1024e", data))
+    return list(struct.unpack(f"<{SMALL}e", data))
 
 
 def main() -> int:

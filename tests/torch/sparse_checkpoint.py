@@ -5,7 +5,7 @@
     sparse_checkpoint.py FILE NUMEL...
 
 One FP32 tensor "large.N" for each NUMEL, and before, between and after them small
-ones "small.N" of 1,024 known elements (small_values).
+ones "small.N" of 4,096 known elements (small_values): two pages in half precision.
 """
 import struct
 import sys
@@ -13,9 +13,11 @@ from typing import List
 
 from torch_zip import Checkpoint, Storage, Tensor
 
+SMALL = 4096
+
 
 def small_values(number: int) -> List[float]:
-    return [number + index / 1024 for index in range(1024)]
+    return [number + index / SMALL for index in range(SMALL)]
 
 
 def main() -> int:
@@ -26,8 +28,8 @@ def main() -> int:
         checkpoint.storages.append(storage)
 
     def add_small(number: int) -> None:
-        data = struct.pack("<1024f", *small_values(number))
-        add(f"small.{number}", Storage("FloatStorage", 1024, data))
+        data = struct.pack(f"<{SMALL}f", *small_values(number))
+        add(f"small.{number}", Storage("FloatStorage", SMALL, data))
 
     sizes = [int(word) for word in sys.argv[2:]]
     add_small(0)
