@@ -6,11 +6,11 @@
 
 cvq_err cvq_explain(struct cvq_reason *reason, cvq_err code, const char *format, ...)
 {
-	if (reason) {
-		va_list arguments;
-		va_start(arguments, format);
-		vsnprintf(reason->text, sizeof(reason->text), format, arguments);
-		va_end(arguments);
-	}
+	if (!reason)
+		return code;
+	va_list arguments;
+	va_start(arguments, format);
+	vsnprintf(reason->text, sizeof(reason->text), format, arguments);
+	va_end(arguments);
 	return code;
 }

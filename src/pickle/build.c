@@ -58,20 +58,16 @@ cvq_err cvq_build_tuple_marked(struct cvq_machine *machine)
 	return err ? err : make_tuple(machine, count);
 }
 
-/* The node that items are added to: the value on top of the stack. */
-static cvq_err top_node(struct cvq_machine *machine, struct cvq_node **node)
+/* The container or object on top of the stack; NULL if something else is there. */
+static struct cvq_node *top_node(struct cvq_machine *machine)
 {
-	cvq_err err = cvq_machine_need(machine, 1);
-	if (err)
-		return err;
+	if (cvq_machine_need(machine, 1))
+		return NULL;
 	cvq_value top = machine->stack[machine->depth - 1];
-	*node = NULL;
-	if (cvq_value_kind(top) == VALUE_NODE)
-		*node = &machine->pickle->nodes[cvq_value_payload(top)];
-	if (!*node || (*node)->type == NODE_TUPLE)
-		return cvq_machine_refuse(machine,
-					  "adds to something that is no container");
-	return 0;
+	if (cvq_value_kind(top) != VALUE_NODE)
+		return NULL;
+	struct cvq_node *node = &machine->pickle->nodes[cvq_value_payload(top)];
+	return node->type == NODE_TUPLE ? NULL : node;
 }
 
 static cvq_err add_child(struct cvq_machine *machine, struct cvq_node *node, cvq_value key,
@@ -104,13 +100,17 @@ static cvq_err add_items(struct cvq_machine *machine, size_t count, bool pairs)
 		return cvq_machine_refuse(machine, "has a key without a value");
 	size_t first = machine->depth - count;
 	machine->depth = first;
-	struct cvq_node *node;
-	cvq_err err = top_node(machine, &node);
+	struct cvq_node *node = top_node(machine);
+	if (!node)
+		return cvq_machine_refuse(machine,
+					  "adds to something that is no container");
+
+	const cvq_value *items = machine->stack + first;
 	cvq_value none = cvq_value_make(VALUE_NONE, 0);
+	cvq_err err = 0;
 	for (size_t i = 0; i < count && !err; i += pairs ? 2 : 1)
-		err = pairs ? add_child(machine, node, machine->stack[first + i],
-					machine->stack[first + i + 1])
-			    : add_child(machine, node, none, machine->stack[first + i]);
+		err = pairs ? add_child(machine, node, items[i], items[i + 1])
+			    : add_child(machine, node, none, items[i]);
 	return err;
 }
 
@@ -178,11 +178,8 @@ cvq_err cvq_build_state(struct cvq_machine *machine)
 	if (err)
 		return err;
 	cvq_value state = cvq_machine_pop(machine);
-	struct cvq_node *node;
-	err = top_node(machine, &node);
-	if (err)
-		return err;
-	if ((node->type != NODE_CALL && node->type != NODE_OBJECT) ||
+	struct cvq_node *node = top_node(machine);
+	if (!node || (node->type != NODE_CALL && node->type != NODE_OBJECT) ||
 	    cvq_value_kind(node->state) != VALUE_OTHER)
 		return cvq_machine_refuse(machine,
 					  "sets an object's state in an unknown way");

@@ -53,11 +53,11 @@ void cvq_policy_release(struct cvq_policy *policy);
  * Returns 0; -ENOENT if there is no such option; -EINVAL with a reason if the
  * value is missing, superfluous or out of range; -ENOMEM.
  */
-cvq_err cvq_policy_set(struct cvq_policy *policy, const char *option, const char *value,
+cvq_err cvq_policy_set(struct cvq_policy *policy, const char *name, const char *value,
 		       struct cvq_reason *reason);
 
-/* Whether 'option' is one of cvq_policy_set()'s, and whether it takes a value. */
-bool cvq_policy_has_option(const char *option, bool *takes_value);
+/* Whether 'name' is one of cvq_policy_set()'s, and whether it takes a value. */
+bool cvq_policy_has_option(const char *name, bool *takes_value);
 
 /*
  * Whether the file at 'path' (relative to the source) asks for conversion.  A

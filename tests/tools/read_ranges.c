@@ -76,6 +76,8 @@ static void find_borders(struct subject *subject)
 	const uint8_t *at = subject->reference;
 	const uint8_t *end = at + subject->size;
 
+	if (subject->size < 4)
+		return;
 	while (at + 4 <= end && (at = memchr(at, 'P', (size_t)(end - at) - 3))) {
 		if (at[1] == 'K' && at[2] < 9 && at[3] < 9) {
 			if (subject->border_count == capacity) {
