@@ -65,7 +65,7 @@ check_tidy()
 	}
 	log=$(mktemp) || return 1
 	sed -n 's/^ *"file": "\(.*\)",\?$/\1/p' "$build/compile_commands.json" | sort -u |
-		xargs -P "$(nproc)" -n 2 clang-tidy-14 -p "$build" --quiet >"$log" 2>&1
+		xargs -P "$(nproc)" -n 1 clang-tidy-14 -p "$build" --quiet >"$log" 2>&1
 	status=$?
 	grep -v 'warnings\? generated\.$' "$log"
 	rm -f "$log"

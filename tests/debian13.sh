@@ -107,7 +107,16 @@ fi
 
 # Everything that tests write goes to a folder on the disk, for a model is large.
 scratch=$(mktemp -d /var/tmp/cvq-debian13-run.XXXXXX)
-trap 'rm -rf --one-file-system "$scratch"' EXIT
+# shellcheck disable=SC2317 # called by the trap
+clean_up()
+{
+	umount -qlR "$tree" || true # with the views that an interrupted test has there
+	rm -rf --one-file-system "$scratch" 2>/dev/null || {
+		sleep 1 # for processes that are still ending
+		rm -rf --one-file-system "$scratch"
+	}
+}
+trap clean_up EXIT
 trap 'exit 130' INT TERM
 mkdir "$scratch/build" "$scratch/tmp"
 chmod 1777 "$scratch/tmp"

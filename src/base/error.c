@@ -2,7 +2,39 @@
 #include "base/error.h"
 
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
+
+/* How long the UTF-8 sequence at 'text' is; 0 if it is none. */
+static unsigned sequence_length(const uint8_t *text)
+{
+	unsigned length = text[0] < 0x80   ? 1
+			  : text[0] < 0xC2 ? 0
+			  : text[0] < 0xE0 ? 2
+			  : text[0] < 0xF0 ? 3
+			  : text[0] < 0xF5 ? 4
+					   : 0;
+	for (unsigned i = 1; i < length; i++)
+		if ((text[i] & 0xC0) != 0x80)
+			return 0;
+	/* Overlong forms, surrogates, and what lies beyond Unicode. */
+	if ((text[0] == 0xE0 && text[1] < 0xA0) || (text[0] == 0xED && text[1] > 0x9F) ||
+	    (text[0] == 0xF0 && text[1] < 0x90) || (text[0] == 0xF4 && text[1] > 0x8F))
+		return 0;
+	return length;
+}
+
+/* Names in a reason come from files, and may have been cut: anything may be in them. */
+static void make_readable(char *text)
+{
+	uint8_t *at = (uint8_t *)text;
+	while (*at) {
+		unsigned length = sequence_length(at);
+		if (length == 0 || *at < ' ')
+			*at = '?';
+		at += length ? length : 1;
+	}
+}
 
 cvq_err cvq_explain(struct cvq_reason *reason, cvq_err code, const char *format, ...)
 {
@@ -12,5 +44,6 @@ cvq_err cvq_explain(struct cvq_reason *reason, cvq_err code, const char *format,
 	va_start(arguments, format);
 	vsnprintf(reason->text, sizeof(reason->text), format, arguments);
 	va_end(arguments);
+	make_readable(reason->text);
 	return code;
 }

@@ -120,12 +120,14 @@ static cvq_err refuse(struct cvq_archive *archive, zip_error_t *error, const cha
 
 static cvq_err open_zip(struct cvq_archive *archive, struct cvq_reason *reason)
 {
+	/* From 4 GiB on torch writes local headers that libzip (from 1.10 on) does not
+	 * take for consistent with the directory. */
+	const int flags = ZIP_RDONLY | (archive->size < UINT32_MAX ? ZIP_CHECKCONS : 0);
 	zip_error_t error;
 	zip_error_init(&error);
 	zip_source_t *source = zip_source_function_create(source_callback, archive, &error);
 	if (source) {
-		archive->zip =
-			zip_open_from_source(source, ZIP_RDONLY | ZIP_CHECKCONS, &error);
+		archive->zip = zip_open_from_source(source, flags, &error);
 		if (!archive->zip)
 			zip_source_free(source);
 	}

@@ -74,7 +74,7 @@ static cvq_err read_odd_byte(const struct cvq_image *image,
 			     const struct cvq_source *source, uint8_t *out,
 			     uint64_t position)
 {
-	uint8_t number[2];
+	uint8_t number[2] = {0};
 	cvq_err err = cvq_image_convert(image, conversion, source, number, position / 2, 1);
 	*out = number[position % 2];
 	return err;

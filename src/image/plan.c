@@ -34,14 +34,14 @@ struct planning {
 /*
  * Between a seal and the next record there is a quiet zone of zeros, so that a
  * reader of the next record does not touch the page of the seal, which takes the
- * whole record to compute: one page for records that are worth it, and for large
- * ones more than the kernel reads around a page fault.
+ * whole record to compute: one page for records that are worth it, and for those
+ * that are large more than the kernel reads around a page fault.
  */
 static uint64_t quiet_bytes(uint64_t bytes)
 {
 	if (bytes < 64 << 10)
 		return 0;
-	if (bytes < 8 << 20)
+	if (bytes < 2 << 20)
 		return CVQ_PAGE_BYTES;
 	return (128 << 10) + CVQ_PAGE_BYTES;
 }

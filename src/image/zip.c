@@ -47,19 +47,40 @@ static size_t zip64_bytes(const struct cvq_zip_entry *entry)
 	       (entry->header_offset >= ZIP64_LIMIT ? 8 : 0);
 }
 
-static void append_zip64(struct cvq_buffer *out, const struct cvq_zip_entry *entry,
-			 uint64_t compressed_size)
+static void append_zip64(struct cvq_buffer *out, const struct cvq_zip_entry *entry)
 {
 	if (!needs_zip64(entry))
 		return;
 	cvq_buffer_append_u16(out, EXTRA_ZIP64);
 	cvq_buffer_append_u16(out, (uint16_t)(zip64_bytes(entry) - 4));
 	if (entry->size >= ZIP64_LIMIT) {
-		cvq_buffer_append_u64(out, entry->size);
-		cvq_buffer_append_u64(out, compressed_size);
+		cvq_buffer_append_u64(out, entry->size); /* uncompressed */
+		cvq_buffer_append_u64(out, entry->size); /* compressed */
 	}
 	if (entry->header_offset >= ZIP64_LIMIT)
 		cvq_buffer_append_u64(out, entry->header_offset);
+}
+
+/*
+ * The extra fields of the local header.  They are as long as torch's but differ in
+ * one thing: torch's zip64 field has an offset, which the format does not allow
+ * there, and no compressed size, which it demands; strict readers refuse that.
+ * Here the padding takes the offset's place.
+ */
+static size_t append_local_extra(struct cvq_buffer *out, const struct cvq_zip_entry *entry,
+				 uint32_t padding)
+{
+	size_t length = zip64_bytes(entry) + 4 + padding;
+	if (entry->size >= ZIP64_LIMIT) {
+		cvq_buffer_append_u16(out, EXTRA_ZIP64);
+		cvq_buffer_append_u16(out, 16);
+		cvq_buffer_append_u64(out, entry->size); /* uncompressed */
+		cvq_buffer_append_u64(out, entry->size); /* compressed */
+		length -= 20;
+	}
+	cvq_buffer_append(out, "FB", 2);
+	cvq_buffer_append_u16(out, (uint16_t)(length - 4));
+	return length - 4;
 }
 
 /* Lays out the entry's CRC: known, or computed when somebody reads it. */
@@ -114,27 +135,27 @@ cvq_err cvq_zip_begin(struct cvq_layout *layout, struct cvq_zip_entry *entry,
 		return err;
 	entry->header_offset = layout->image->summary.view_size;
 	uint32_t padding = make_room(layout, entry, alignment);
+	/* Also in the data descriptor, unless they need the zip64 field. */
+	uint32_t local_size = entry->size < ZIP64_LIMIT ? 0 : UINT32_MAX;
 
 	cvq_buffer_append(out, "PK\3\4", 4);
 	cvq_buffer_append_u16(out, 0); /* version needed */
 	cvq_buffer_append_u16(out, flags_of(entry));
 	cvq_buffer_append_u16(out, 0); /* stored */
 	cvq_buffer_append_u32(out, 0); /* time and date */
-	cvq_buffer_append_u32(out, 0); /* CRC, compressed and uncompressed size: */
-	cvq_buffer_append_u32(out, 0); /* in the data descriptor */
-	cvq_buffer_append_u32(out, 0);
+	cvq_buffer_append_u32(out, 0); /* CRC: in the data descriptor */
+	cvq_buffer_append_u32(out, local_size);
+	cvq_buffer_append_u32(out, local_size);
 	cvq_buffer_append_u16(out, (uint16_t)name_length);
 	cvq_buffer_append_u16(out, (uint16_t)(zip64_bytes(entry) + 4 + padding));
 	cvq_buffer_append(out, entry->name, name_length);
-	append_zip64(out, entry, 0);
-	cvq_buffer_append(out, "FB", 2);
-	cvq_buffer_append_u16(out, (uint16_t)padding);
-	if (padding <= LONGEST_LITERAL_PADDING) {
-		cvq_buffer_append_fill(out, 'Z', padding);
+	size_t filling = append_local_extra(out, entry, padding);
+	if (filling <= LONGEST_LITERAL_PADDING) {
+		cvq_buffer_append_fill(out, 'Z', filling);
 		return cvq_layout_literals(layout);
 	}
 	err = cvq_layout_literals(layout);
-	return err ? err : cvq_layout_extent(layout, EXTENT_FILL, 'Z', padding);
+	return err ? err : cvq_layout_extent(layout, EXTENT_FILL, 'Z', filling);
 }
 
 cvq_err cvq_zip_finish(struct cvq_layout *layout, const struct cvq_zip_entry *entry)
@@ -179,7 +200,7 @@ static cvq_err directory_entry(struct cvq_layout *layout, const struct cvq_zip_e
 	cvq_buffer_append_u32(out, 0); /* external attributes */
 	cvq_buffer_append_u32(out, clamp32(entry->header_offset));
 	cvq_buffer_append(out, entry->name, name_length);
-	append_zip64(out, entry, entry->size);
+	append_zip64(out, entry);
 	return err;
 }
 

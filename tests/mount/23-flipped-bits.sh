@@ -3,7 +3,6 @@
 #
 # Flipped bits anywhere in a checkpoint's headers or pickle: it is passed through and
 # says so, or what torch loads from it is .half() of what torch loads from the source.
-# Label: slow
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 need_torch

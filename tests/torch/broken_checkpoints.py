@@ -13,10 +13,12 @@ and torch loads from it what .half() makes of what it loads from DIRECTORY.
 import os
 import re
 import resource
+import signal
+import struct
 import sys
 import traceback
 from collections import Counter
-from typing import Iterator, List
+from typing import Callable, Iterator, List, Tuple
 
 import compare
 import torch
@@ -26,10 +28,11 @@ from torch_zip import Checkpoint, Storage, Tensor
 MASKS = [0x01, 0x20, 0x80, 0xFF]
 SECONDS = 60  # for torch to load one small file
 
+Pair = Tuple[str, str]  # a file's paths in the source and in the view
+
 
 def make_small(path: str) -> None:
     """A checkpoint of less than 4 KB with a bit of everything, in torch's layout."""
-    import struct
     checkpoint = Checkpoint()
     for count, seed in ((12, 5), (6, 6), (4, 7)):
         data = struct.pack(f"<{count}I", *weights(count, seed))
@@ -82,14 +85,19 @@ def load_quietly(path: str):
         return None
 
 
-def judge(source: str, view: str) -> str:
-    """What became of one file; raises if it is wrong."""
+def is_passed_through(source: str, view: str) -> bool:
+    """Raises if it is passed through as it should not be."""
     info = compare.cvq_info(view)
     compare.check(info is not None, view, "has no user.cvq.info")
-    if info["state"] == "passthrough":
-        compare.check(compare.same_bytes(source, view), view, "is passed through but differs")
-        compare.check(bool(info.get("reason")), view, "is passed through without a reason")
-        return "passed through"
+    if info["state"] != "passthrough":
+        return False
+    compare.check(compare.same_bytes(source, view), view, "is passed through but differs")
+    compare.check(bool(info.get("reason")), view, "is passed through without a reason")
+    return True
+
+
+def judge_converted(source: str, view: str) -> str:
+    """What became of one converted file; raises if it is wrong."""
     with open(view, "rb") as file:
         compare.check(len(file.read()) == os.stat(view).st_size, view, "is shorter than its size")
     original = load_quietly(source)
@@ -110,40 +118,54 @@ def judge(source: str, view: str) -> str:
     return "converted"
 
 
-def judge_apart(source: str, view: str) -> str:
-    """judge() in a process of its own: torch itself may crash on a broken file."""
+def in_child(work: Callable[[Callable[[str], None]], None]) -> List[str]:
+    """What 'work' reports, one line each, in a process that may die or hang over it."""
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
         os.close(reader)
-        resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
         try:
-            answer = "1" + judge(source, view)
-        except compare.Difference as error:
-            answer = "0" + (f"{error}" if view in f"{error}" else f"{view}: {error}")
-        except BaseException:
-            answer = "0" + f"{view}: {traceback.format_exc()}"
-        os.write(writer, answer.encode()[:60000])
-        os._exit(0)
+            work(lambda line: os.write(writer, line.replace("\n", " ").encode() + b"\n"))
+        finally:
+            os._exit(0)
     os.close(writer)
     with os.fdopen(reader, "rb") as pipe:
-        answer = pipe.read().decode()
-    _, status = os.waitpid(child, 0)
-    if not answer:  # torch died; the source must kill it just as well
-        return "torch dies" if dies(source) else f"!{view}: kills torch ({status}), not its source"
-    return answer[1:] if answer[0] == "1" else "!" + answer[1:]
+        lines = pipe.read().decode(errors="replace").splitlines()
+    os.waitpid(child, 0)
+    return lines
 
 
-def dies(path: str) -> bool:
-    child = os.fork()
-    if child == 0:
-        resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+def judge_all(pairs: List[Pair]) -> List[str]:
+    """What became of converted files; beginning with "!" where it is wrong."""
+    def work(report: Callable[[str], None]) -> None:
+        for source, view in pairs[len(outcomes):]:
+            signal.alarm(SECONDS)
+            try:
+                report(judge_converted(source, view))
+            except compare.Difference as error:
+                report(f"!{error}" if view in f"{error}" else f"!{view}: {error}")
+            except BaseException:
+                report(f"!{view}: {traceback.format_exc()}")
+
+    outcomes: List[str] = []
+    while len(outcomes) < len(pairs):
+        outcomes += in_child(work)
+        if len(outcomes) < len(pairs):  # torch died; the source must kill it just as well
+            source, view = pairs[len(outcomes)]
+            outcomes.append("kills torch, as its source does" if kills(source) else
+                            f"!{view}: kills torch, its source does not")
+    return outcomes
+
+
+def kills(path: str) -> bool:
+    """Whether torch dies or hangs over the file."""
+    def work(report: Callable[[str], None]) -> None:
+        signal.alarm(SECONDS)
         load_quietly(path)
-        os._exit(0)
-    return os.waitpid(child, 0)[1] != 0
+        report("survived")
+    return not in_child(work)
 
 
 def files(directory: str) -> Iterator[str]:
@@ -156,20 +178,26 @@ def main(words: List[str]) -> int:
         make(words[1], words[2])
         return 0
     torch.set_num_threads(1)
-    outcomes: Counter = Counter()
-    failures = 0
+    outcomes, converted = [], []
     for name in files(words[1]):
-        outcome = judge_apart(os.path.join(words[1], name), os.path.join(words[2], name))
-        if outcome.startswith("!"):
-            failures += 1
-            print(outcome[1:], flush=True)
-        else:
-            outcomes[outcome] += 1
-    print(", ".join(f"{count} {outcome}" for outcome, count in outcomes.items()))
-    if not outcomes["converted"]:
+        source, view = os.path.join(words[1], name), os.path.join(words[2], name)
+        try:
+            if is_passed_through(source, view):
+                outcomes.append("passed through")
+            else:
+                converted.append((source, view))
+        except (OSError, compare.Difference) as error:
+            outcomes.append(f"!{error}")
+    outcomes += judge_all(converted)
+    wrong = [outcome[1:] for outcome in outcomes if outcome.startswith("!")]
+    for line in wrong:
+        print(line)
+    sums = Counter(outcome for outcome in outcomes if not outcome.startswith("!"))
+    print(", ".join(f"{count} {outcome}" for outcome, count in sums.items()))
+    if not sums["converted"]:
         print("not even the whole checkpoint was converted")
         return 1
-    return 1 if failures else 0
+    return 1 if wrong else 0
 
 
 if __name__ == "__main__":

@@ -151,7 +151,7 @@ def quiet_bytes(size: int) -> int:
     the next record does not ask for the seal."""
     if size < 64 << 10:
         return 0
-    return 4096 if size < 8 << 20 else (128 << 10) + 4096
+    return 4096 if size < 2 << 20 else (128 << 10) + 4096
 
 
 class StateDictPickle:

@@ -178,8 +178,8 @@ static void a_sealed_record_is_this_much_longer(void **state)
 		{1, 2 + 4},
 		{32767, 65534 + 4},
 		{32768, 65536 + 4 + 4096},
-		{4194303, 8388606 + 4 + 4096},
-		{4194304, 8388608 + 4 + 135168},
+		{1048575, 2097150 + 4 + 4096},
+		{1048576, 2097152 + 4 + 135168},
 	};
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
 		const struct vector vectors[] = {
