@@ -120,19 +120,10 @@ static bool is_ignored(const char *name)
 	return false;
 }
 
-/* Underscores are as good as dashes: mount options are written with them. */
-static bool same_name(const char *a, const char *b)
-{
-	for (; *a && *b; a++, b++)
-		if ((*a == '_' ? '-' : *a) != (*b == '_' ? '-' : *b))
-			return false;
-	return *a == *b;
-}
-
 static const struct own_option *find_own(const char *name, char letter)
 {
 	for (size_t i = 0; i < sizeof(own_options) / sizeof(*own_options); i++)
-		if (name ? same_name(own_options[i].name, name)
+		if (name ? cvq_policy_same_name(own_options[i].name, name)
 			 : own_options[i].letter == letter)
 			return &own_options[i];
 	return NULL;

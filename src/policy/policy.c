@@ -218,8 +218,7 @@ static const struct option {
 	{"timeout", true, set_timeout},
 };
 
-/* Underscores are as good as dashes: mount options are written with them. */
-static bool same_name(const char *a, const char *b)
+bool cvq_policy_same_name(const char *a, const char *b)
 {
 	for (; *a && *b; a++, b++)
 		if ((*a == '_' ? '-' : *a) != (*b == '_' ? '-' : *b))
@@ -230,7 +229,7 @@ static bool same_name(const char *a, const char *b)
 static const struct option *find_option(const char *name)
 {
 	for (size_t i = 0; i < sizeof(options) / sizeof(*options); i++)
-		if (same_name(options[i].name, name))
+		if (cvq_policy_same_name(options[i].name, name))
 			return &options[i];
 	return NULL;
 }

@@ -56,6 +56,9 @@ void cvq_policy_release(struct cvq_policy *policy);
 cvq_err cvq_policy_set(struct cvq_policy *policy, const char *name, const char *value,
 		       struct cvq_reason *reason);
 
+/* Whether both name one option: mount options have underscores in place of dashes. */
+bool cvq_policy_same_name(const char *a, const char *b);
+
 /* Whether 'name' is one of cvq_policy_set()'s, and whether it takes a value. */
 bool cvq_policy_has_option(const char *name, bool *takes_value);
 
