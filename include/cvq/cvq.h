@@ -49,7 +49,8 @@ enum cvq_overflow {
 /*
  * How the archive's CRC-32 fields of converted records are made true.
  *
- * SEAL: the record ends in bytes that give it a CRC known beforehand.
+ * SEAL: four bytes behind the numbers give the record a CRC known beforehand; the
+ * storage is that much longer than its tensors, and large ones by some zeros more.
  * EXACT: the CRC is computed when its field is read.
  * NONE: the fields are 0, as torch.save has them without compute_crc32.
  */

@@ -16,7 +16,6 @@
 struct reading {
 	struct cvq_checkpoint *checkpoint;
 	struct cvq_archive *archive;
-	uint64_t size; /* of the file */
 	uint32_t *by_name;
 	struct cvq_reason *reason;
 };
@@ -378,7 +377,7 @@ static cvq_err check_signature(const struct cvq_source *source, uint64_t size,
 cvq_err cvq_checkpoint_open(const struct cvq_source *source, uint64_t size,
 			    struct cvq_checkpoint **checkpoint, struct cvq_reason *reason)
 {
-	struct reading reading = {.size = size, .reason = reason};
+	struct reading reading = {.reason = reason};
 	cvq_err err = check_signature(source, size, reason);
 	if (err)
 		return err;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The zip archive as torch writes it, to the byte
+ * The zip archive in the layout of torch's own writer
  *
  * torch's writer is miniz: no version fields, no times, sizes and CRCs of the
  * local header left to a data descriptor, zip64 fields only where needed, zip64
@@ -47,40 +47,43 @@ static size_t zip64_bytes(const struct cvq_zip_entry *entry)
 	       (entry->header_offset >= ZIP64_LIMIT ? 8 : 0);
 }
 
-static void append_zip64(struct cvq_buffer *out, const struct cvq_zip_entry *entry)
+/*
+ * Appends that field, if there is anything to say in it; the local header has no
+ * offset to state.  Returns its length.
+ */
+static size_t append_zip64(struct cvq_buffer *out, const struct cvq_zip_entry *entry,
+			   bool with_offset)
 {
-	if (!needs_zip64(entry))
-		return;
+	bool sizes = entry->size >= ZIP64_LIMIT;
+	bool offset = with_offset && entry->header_offset >= ZIP64_LIMIT;
+	size_t length = (sizes ? 16 : 0) + (offset ? 8 : 0);
+	if (length == 0)
+		return 0;
 	cvq_buffer_append_u16(out, EXTRA_ZIP64);
-	cvq_buffer_append_u16(out, (uint16_t)(zip64_bytes(entry) - 4));
-	if (entry->size >= ZIP64_LIMIT) {
+	cvq_buffer_append_u16(out, (uint16_t)length);
+	if (sizes) {
 		cvq_buffer_append_u64(out, entry->size); /* uncompressed */
 		cvq_buffer_append_u64(out, entry->size); /* compressed */
 	}
-	if (entry->header_offset >= ZIP64_LIMIT)
+	if (offset)
 		cvq_buffer_append_u64(out, entry->header_offset);
+	return 4 + length;
 }
 
 /*
- * The extra fields of the local header.  They are as long as torch's but differ in
- * one thing: torch's zip64 field has an offset, which the format does not allow
- * there, and no compressed size, which it demands; strict readers refuse that.
- * Here the padding takes the offset's place.
+ * Appends the extra fields of the local header but for the last one's filling,
+ * whose length it returns.  They are as long as torch's but differ in one thing:
+ * torch's zip64 field has an offset, which the format does not allow there, and no
+ * compressed size, which it demands; strict readers refuse that.  Here the padding
+ * takes the offset's place.
  */
 static size_t append_local_extra(struct cvq_buffer *out, const struct cvq_zip_entry *entry,
 				 uint32_t padding)
 {
-	size_t length = zip64_bytes(entry) + 4 + padding;
-	if (entry->size >= ZIP64_LIMIT) {
-		cvq_buffer_append_u16(out, EXTRA_ZIP64);
-		cvq_buffer_append_u16(out, 16);
-		cvq_buffer_append_u64(out, entry->size); /* uncompressed */
-		cvq_buffer_append_u64(out, entry->size); /* compressed */
-		length -= 20;
-	}
+	size_t filling = zip64_bytes(entry) + padding - append_zip64(out, entry, false);
 	cvq_buffer_append(out, "FB", 2);
-	cvq_buffer_append_u16(out, (uint16_t)(length - 4));
-	return length - 4;
+	cvq_buffer_append_u16(out, (uint16_t)filling);
+	return filling;
 }
 
 /* Lays out the entry's CRC: known, or computed when somebody reads it. */
@@ -200,7 +203,7 @@ static cvq_err directory_entry(struct cvq_layout *layout, const struct cvq_zip_e
 	cvq_buffer_append_u32(out, 0); /* external attributes */
 	cvq_buffer_append_u32(out, clamp32(entry->header_offset));
 	cvq_buffer_append(out, entry->name, name_length);
-	append_zip64(out, entry);
+	append_zip64(out, entry, true);
 	return err;
 }
 
