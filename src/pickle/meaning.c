@@ -22,7 +22,7 @@ struct walk {
 	struct cvq_buffer name; /* of the value being looked at */
 	unsigned nesting;
 	size_t steps;
-	size_t name_bytes;
+	size_t name_bytes; /* written so far, of all names */
 };
 
 /* What a value is used for. */
@@ -46,8 +46,12 @@ static void append_part(struct walk *walk, const char *text, size_t length)
 {
 	if (walk->name.length > 0)
 		cvq_buffer_append(&walk->name, ".", 1);
-	for (size_t i = 0; i < length; i++)
-		cvq_buffer_append(&walk->name, text[i] ? &text[i] : "?", 1);
+	size_t first = walk->name.length;
+	cvq_buffer_append(&walk->name, text, length);
+	for (size_t i = first; i < walk->name.length; i++)
+		if (walk->name.data[i] == '\0')
+			walk->name.data[i] = '?';
+	walk->name_bytes += length;
 }
 
 static void append_position(struct walk *walk, uint64_t position)
@@ -343,7 +347,8 @@ static cvq_err walk_node(struct walk *walk, const struct cvq_node *node, enum us
 static cvq_err walk_value(struct walk *walk, cvq_value value, enum use use)
 {
 	struct cvq_pickle *pickle = walk->pickle;
-	if (++walk->steps > CVQ_PICKLE_MAX_VALUES)
+	if (++walk->steps > CVQ_PICKLE_MAX_VALUES ||
+	    walk->name_bytes > CVQ_PICKLE_MAX_NAMES)
 		return not_understood(walk, "has too many ways to its objects");
 	/* A storage that is met here is no tensor's: somebody saved it as it is. */
 	if (cvq_value_kind(value) == VALUE_STORAGE)

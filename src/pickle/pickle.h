@@ -28,7 +28,7 @@
 	(1u << 24) /* on the stack; steps of the walk over all objects */
 #define CVQ_PICKLE_MAX_TENSORS 1000000u /* and storages */
 #define CVQ_PICKLE_MAX_NESTING 1000
-#define CVQ_PICKLE_MAX_NAMES   (256u << 20) /* bytes of all tensor names */
+#define CVQ_PICKLE_MAX_NAMES   (256u << 20) /* bytes of the names of all values */
 
 /* A storage: one key of the persistent ids. */
 struct cvq_storage {

@@ -462,6 +462,28 @@ static void an_explosion_of_ways_is_refused(void **state)
 	assert_refused(&stream, "too many ways");
 }
 
+/* 2^20 ways with names of up to 20 times 4 KiB: refused after 256 MiB of them. */
+static void an_explosion_of_names_is_refused(void **state)
+{
+	(void)state;
+	cleanup_buffer struct cvq_buffer stream = {0};
+	emit(&stream, "\x80\x02X");
+	cvq_buffer_append_u32(&stream, 4096);
+	cvq_buffer_append_fill(&stream, 'k', 4096);
+	emit(&stream, "q\xff"
+		      "0}q\x00"
+		      "0");
+	for (int i = 1; i <= 20; i++) {
+		char before = (char)(i - 1);
+		char opcodes[] = {'}', '(', 'h',    '\xff', 'h', before, 'K',
+				  '1', 'h', before, 'u',    'q', (char)i};
+		cvq_buffer_append(&stream, opcodes, sizeof(opcodes));
+		emit(&stream, "0");
+	}
+	emit(&stream, "h\x14.");
+	assert_refused(&stream, "too many ways");
+}
+
 static void a_cycle_ends(void **state)
 {
 	(void)state;
@@ -521,6 +543,7 @@ int main(void)
 		cmocka_unit_test(wrapper_subclasses_are_refused),
 		cmocka_unit_test(deep_nesting_is_refused),
 		cmocka_unit_test(an_explosion_of_ways_is_refused),
+		cmocka_unit_test(an_explosion_of_names_is_refused),
 		cmocka_unit_test(a_cycle_ends),
 		cmocka_unit_test(flipped_bits_do_no_harm),
 	};
