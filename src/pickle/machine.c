@@ -214,7 +214,7 @@ static cvq_err execute(struct cvq_machine *machine)
 	case OP_BUILD:
 		return cvq_build_state(machine);
 	case OP_BINPERSID:
-		return cvq_build_storage(machine);
+		return cvq_build_persistent(machine);
 	case OP_BINPUT:
 	case OP_LONG_BINPUT:
 		return cvq_machine_memo_put(machine, memo_slot(&machine->instruction));

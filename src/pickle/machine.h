@@ -24,7 +24,7 @@ enum cvq_value_kind {
 	VALUE_STRING,  /* offset of its opcode */
 	VALUE_GLOBAL,  /* index into globals */
 	VALUE_FLOAT32, /* the class FloatStorage: index into class_pushes */
-	VALUE_STORAGE, /* index into storages */
+	VALUE_STORAGE, /* index into storage_uses */
 	VALUE_NODE,    /* index into nodes */
 };
 
@@ -47,12 +47,6 @@ static inline size_t cvq_value_payload(cvq_value value)
 }
 
 #define NO_INDEX UINT32_MAX
-
-/* Bytes of the pickle. */
-struct cvq_slice {
-	const char *data;
-	size_t length;
-};
 
 /* An importable name. */
 struct cvq_global {
@@ -99,10 +93,12 @@ struct cvq_class_push {
 	bool stack_global; /* the opcode takes its names from the stack */
 };
 
-/* A place where a persistent id says how long a storage is. */
-struct cvq_numel_push {
-	uint32_t offset;
+/* A persistent id of a storage, and which of its elements it stands for. */
+struct cvq_storage_use {
+	uint32_t numel_offset; /* of the opcode that says how long the storage is */
 	uint32_t storage;
+	uint64_t first; /* 0, but for a view in a legacy stream */
+	uint64_t count;
 };
 
 struct cvq_pickle {
@@ -126,8 +122,8 @@ struct cvq_pickle {
 
 	struct cvq_class_push *class_pushes;
 	size_t class_push_count, class_push_capacity;
-	struct cvq_numel_push *numel_pushes;
-	size_t numel_push_count, numel_push_capacity;
+	struct cvq_storage_use *storage_uses;
+	size_t storage_use_count, storage_use_capacity;
 	uint32_t *frames; /* offsets of FRAME opcodes */
 	size_t frame_count, frame_capacity;
 };
@@ -147,5 +143,8 @@ bool cvq_pickle_int(const struct cvq_pickle *pickle, cvq_value value, int64_t *n
 struct cvq_slice cvq_pickle_string(const struct cvq_pickle *pickle, cvq_value value);
 
 bool cvq_slice_is(struct cvq_slice slice, const char *text);
+
+/* The fields of a value that is a tuple, else NULL. */
+const struct cvq_node *cvq_pickle_tuple(const struct cvq_pickle *pickle, cvq_value value);
 
 #endif

@@ -9,7 +9,8 @@
  * that function may rely on its type; a wrapper subclass, which repeats the
  * type in places of its own, makes the file one that cvq does not understand.
  *
- * Facts: torch/_utils.py, torch/_tensor.py (rebuild functions).
+ * Facts: torch/_utils.py, torch/_tensor.py (rebuild functions), torch/jit/_pickle.py
+ * (what C++ names).
  */
 #include <stdio.h>
 #include <string.h>
@@ -94,14 +95,6 @@ static bool read_numbers(const struct cvq_pickle *pickle, const struct cvq_node 
 	return true;
 }
 
-static const struct cvq_node *tuple_node(const struct cvq_pickle *pickle, cvq_value value)
-{
-	if (cvq_value_kind(value) != VALUE_NODE)
-		return NULL;
-	const struct cvq_node *node = &pickle->nodes[cvq_value_payload(value)];
-	return node->type == NODE_TUPLE ? node : NULL;
-}
-
 /* Whether all elements of the tensor lie inside its storage. */
 static bool fits_storage(const struct cvq_tensor *tensor, uint64_t numel)
 {
@@ -119,9 +112,10 @@ static bool fits_storage(const struct cvq_tensor *tensor, uint64_t numel)
 }
 
 /* Adds the tensor that torch would build from these fields under the current
- * name. */
-static cvq_err add_tensor(struct walk *walk, uint32_t storage, uint64_t offset,
-			  const struct cvq_node *shape, const struct cvq_node *stride)
+ * name; 'offset' counts from the first element that 'use' stands for. */
+static cvq_err add_tensor(struct walk *walk, const struct cvq_storage_use *use,
+			  uint64_t offset, const struct cvq_node *shape,
+			  const struct cvq_node *stride)
 {
 	struct cvq_pickle *pickle = walk->pickle;
 	walk->name_bytes += walk->name.length + 1;
@@ -144,16 +138,16 @@ static cvq_err add_tensor(struct walk *walk, uint32_t storage, uint64_t offset,
 	struct cvq_tensor *tensor = &pickle->tensors[pickle->tensor_count++];
 	*tensor = (struct cvq_tensor){
 		.name = name,
-		.storage = storage,
+		.storage = use->storage,
 		.dimensions = shape->count,
-		.offset = offset,
+		.offset = use->first + offset,
 		.shape = block,
 		.stride = block + shape->count,
 	};
 	if (!read_numbers(pickle, shape, block) ||
 	    !read_numbers(pickle, stride, block + shape->count))
 		return not_understood(walk, "has a tensor of an unknown form");
-	if (!fits_storage(tensor, pickle->storages[storage].numel))
+	if (!fits_storage(tensor, use->first + use->count))
 		return cvq_explain(walk->reason, CVQ_ERR_CONTENT,
 				   "its tensor '%.100s' reaches beyond its storage", name);
 	return 0;
@@ -165,20 +159,23 @@ static cvq_err read_tensor(struct walk *walk, const struct cvq_node *arguments,
 			   enum use use)
 {
 	struct cvq_pickle *pickle = walk->pickle;
+	if (arguments->count < 4)
+		return not_understood(walk, "has a tensor of an unknown form");
 	const cvq_value *fields = &pickle->items[arguments->first];
 	int64_t offset;
-	if (arguments->count < 4 || cvq_value_kind(fields[0]) != VALUE_STORAGE ||
+	if (cvq_value_kind(fields[0]) != VALUE_STORAGE ||
 	    !cvq_pickle_int(pickle, fields[1], &offset) || offset < 0)
 		return not_understood(walk, "has a tensor of an unknown form");
-	const struct cvq_node *shape = tuple_node(pickle, fields[2]);
-	const struct cvq_node *stride = tuple_node(pickle, fields[3]);
+	const struct cvq_node *shape = cvq_pickle_tuple(pickle, fields[2]);
+	const struct cvq_node *stride = cvq_pickle_tuple(pickle, fields[3]);
 	if (!shape || !stride || shape->count != stride->count)
 		return not_understood(walk, "has a tensor of an unknown form");
 
-	uint32_t storage = (uint32_t)cvq_value_payload(fields[0]);
+	const struct cvq_storage_use *elements =
+		&pickle->storage_uses[cvq_value_payload(fields[0])];
 	if (use == USE_ARGUMENT)
-		pickle->storages[storage].plain = false;
-	cvq_err err = add_tensor(walk, storage, (uint64_t)offset, shape, stride);
+		pickle->storages[elements->storage].plain = false;
+	cvq_err err = add_tensor(walk, elements, (uint64_t)offset, shape, stride);
 	/* requires_grad, hooks, metadata */
 	for (uint32_t i = 4; i < arguments->count && !err; i++)
 		err = walk_value(walk, fields[i], USE_ARGUMENT);
@@ -208,9 +205,9 @@ static cvq_err read_all(struct walk *walk, const struct cvq_node *arguments, enu
 static cvq_err read_parameter(struct walk *walk, const struct cvq_node *arguments,
 			      enum use use)
 {
-	const cvq_value *fields = &walk->pickle->items[arguments->first];
 	if (arguments->count < 3)
 		return not_understood(walk, "has a parameter of an unknown form");
+	const cvq_value *fields = &walk->pickle->items[arguments->first];
 	cvq_err err = walk_value(walk, fields[0], use);
 	if (!err)
 		err = walk_value(walk, fields[2], USE_ARGUMENT);
@@ -222,9 +219,9 @@ static cvq_err read_parameter(struct walk *walk, const struct cvq_node *argument
 /* _rebuild_from_type_v2(function, type, arguments, state) */
 static cvq_err read_typed(struct walk *walk, const struct cvq_node *arguments, enum use use)
 {
-	const cvq_value *fields = &walk->pickle->items[arguments->first];
 	if (arguments->count != 4)
 		return not_understood(walk, "has a tensor subclass of an unknown form");
+	const cvq_value *fields = &walk->pickle->items[arguments->first];
 	cvq_err err = call(walk, fields[0], fields[2], use);
 	return err ? err : walk_value(walk, fields[3], use);
 }
@@ -268,6 +265,8 @@ static const struct function {
 	{"__builtin__", "set", read_all},
 	{"__builtin__", "frozenset", read_all},
 	{"torch", "Size", read_all},
+	{"torch.jit._pickle", "build_tensorlist", read_all},
+	{"torch.jit._pickle", "restore_type_tag", read_all},
 };
 
 static const struct function *find_function(const struct walk *walk, cvq_value callable)
@@ -286,7 +285,7 @@ static const struct function *find_function(const struct walk *walk, cvq_value c
 static cvq_err call(struct walk *walk, cvq_value callable, cvq_value arguments,
 		    enum use use)
 {
-	const struct cvq_node *tuple = tuple_node(walk->pickle, arguments);
+	const struct cvq_node *tuple = cvq_pickle_tuple(walk->pickle, arguments);
 	const struct function *function = find_function(walk, callable);
 	if (function && tuple)
 		return function->read(walk, tuple, use);
@@ -352,7 +351,8 @@ static cvq_err walk_value(struct walk *walk, cvq_value value, enum use use)
 		return not_understood(walk, "has too many ways to its objects");
 	/* A storage that is met here is no tensor's: somebody saved it as it is. */
 	if (cvq_value_kind(value) == VALUE_STORAGE)
-		pickle->storages[cvq_value_payload(value)].plain = false;
+		pickle->storages[pickle->storage_uses[cvq_value_payload(value)].storage]
+			.plain = false;
 	if (cvq_value_kind(value) != VALUE_NODE)
 		return 0;
 

@@ -34,7 +34,7 @@ void cvq_pickle_free(struct cvq_pickle *pickle)
 	free(pickle->storages);
 	free(pickle->tensors);
 	free(pickle->class_pushes);
-	free(pickle->numel_pushes);
+	free(pickle->storage_uses);
 	free(pickle->frames);
 	free(pickle);
 }

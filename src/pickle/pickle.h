@@ -26,9 +26,16 @@
 #define CVQ_PICKLE_MAX_OBJECTS (1u << 22) /* containers and objects */
 #define CVQ_PICKLE_MAX_VALUES                                                              \
 	(1u << 24) /* on the stack; steps of the walk over all objects */
-#define CVQ_PICKLE_MAX_TENSORS 1000000u /* and storages */
+#define CVQ_PICKLE_MAX_TENSORS 1000000u         /* and storages */
+#define CVQ_PICKLE_MAX_NUMEL   (INT64_MAX >> 8) /* of a storage: room to add and multiply */
 #define CVQ_PICKLE_MAX_NESTING 1000
 #define CVQ_PICKLE_MAX_NAMES   (256u << 20) /* bytes of the names of all values */
+
+/* Bytes of a pickle. */
+struct cvq_slice {
+	const char *data;
+	size_t length;
+};
 
 /* A storage: one key of the persistent ids. */
 struct cvq_storage {
@@ -36,6 +43,7 @@ struct cvq_storage {
 	size_t key_length;
 	const char *type;   /* "FloatStorage", "LongStorage", ...; a constant */
 	unsigned item_size; /* bytes per element */
+	unsigned word_size; /* bytes of it that a byte order turns round together */
 	uint64_t numel;     /* elements, as the persistent id says */
 	/* Only plain tensors and parameters use it, so another element type is safe.
 	 */
@@ -65,6 +73,21 @@ struct cvq_pickle;
 cvq_err cvq_pickle_parse(const uint8_t *data, size_t length, struct cvq_pickle **pickle,
 			 struct cvq_reason *reason);
 void cvq_pickle_free(struct cvq_pickle *pickle);
+
+/*
+ * Finds where the pickle that starts at 'data' ends.  Returns 0 with its length up to
+ * and including STOP, or with 0 if it does not end within 'available' bytes;
+ * CVQ_ERR_CONTENT if no pickle is there.
+ */
+cvq_err cvq_pickle_find_end(const uint8_t *data, size_t available, size_t *length,
+			    struct cvq_reason *reason);
+
+/*
+ * Reads a pickled list of strings.  '*strings' is the caller's to free; they point
+ * into the pickle.  Returns as cvq_pickle_parse().
+ */
+cvq_err cvq_pickle_strings(const uint8_t *data, size_t length, struct cvq_slice **strings,
+			   size_t *count, struct cvq_reason *reason);
 
 /* The bytes up to and including STOP; what follows is not part of the pickle.
  */

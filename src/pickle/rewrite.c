@@ -62,18 +62,18 @@ static cvq_err collect_numels(const struct cvq_pickle *pickle,
 			      const struct cvq_storage_edit *wanted, struct edit_list *list)
 {
 	cvq_err err = 0;
-	for (size_t i = 0; i < pickle->numel_push_count && !err; i++) {
-		const struct cvq_numel_push *push = &pickle->numel_pushes[i];
-		if (wanted[push->storage].more_numel == 0)
+	for (size_t i = 0; i < pickle->storage_use_count && !err; i++) {
+		const struct cvq_storage_use *use = &pickle->storage_uses[i];
+		if (wanted[use->storage].more_numel == 0)
 			continue;
 		struct cvq_instruction instruction = {0};
-		cvq_decode(pickle->data + push->offset, pickle->length - push->offset,
-			   &instruction);
+		cvq_decode(pickle->data + use->numel_offset,
+			   pickle->length - use->numel_offset, &instruction);
 		err = add_edit(list, (struct edit){
-					     .offset = push->offset,
+					     .offset = use->numel_offset,
 					     .length = (uint32_t)instruction.length,
 					     .kind = EDIT_NUMEL,
-					     .storage = push->storage,
+					     .storage = use->storage,
 				     });
 	}
 	return err;

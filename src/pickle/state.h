@@ -80,6 +80,6 @@ cvq_err cvq_build_state(struct cvq_machine *machine);
 
 /* --- persistent_id.c: BINPERSID --- */
 
-cvq_err cvq_build_storage(struct cvq_machine *machine);
+cvq_err cvq_build_persistent(struct cvq_machine *machine);
 
 #endif

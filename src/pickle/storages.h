@@ -13,6 +13,7 @@ struct cvq_storage_type {
 	const char *module;
 	const char *name;
 	unsigned item_size; /* bytes per element */
+	unsigned word_size; /* of which each is one number: half a complex one */
 };
 
 /* NULL if there is no such class. */

@@ -390,12 +390,122 @@ static void nonsense_is_refused(void **state)
 	REFUSE("\x80\x02NNa.", "container");
 	REFUSE("\x80\x02}(Nu.", "key without a value");
 	REFUSE("\x80\x02NQ.", "persistent id");
+	REFUSE("\x80\x02)Q.", "persistent id");
+	REFUSE("\x80\x02"
+	       "ctorch._utils\n_rebuild_tensor_v2\n)R.",
+	       "tensor of an unknown form");
+	REFUSE("\x80\x02"
+	       "ctorch._utils\n_rebuild_parameter\n)R.",
+	       "parameter of an unknown form");
+	REFUSE("\x80\x02"
+	       "ctorch._tensor\n_rebuild_from_type_v2\n)R.",
+	       "subclass of an unknown form");
 	REFUSE("\x80\x02X\xff\xff\xff\xff"
 	       "abc",
 	       "cut off");
 	REFUSE("\x80\x04\x8d\xff\xff\xff\xff\xff\xff\xff\xff"
 	       "abc",
 	       "cut off");
+}
+
+/* ('storage', torch.FloatStorage, '0', 'cpu', 6, 'view') and BINPERSID */
+static void emit_legacy_storage(struct cvq_buffer *out, const char *view, size_t length)
+{
+	emit(out, "(");
+	emit_string(out, "storage");
+	emit(out, "ctorch\nFloatStorage\n");
+	emit_string(out, "94810");
+	emit_string(out, "cpu");
+	emit_int(out, 6);
+	cvq_buffer_append(out, view, length);
+	emit(out, "tQ");
+}
+#define EMIT_LEGACY_STORAGE(out, view) emit_legacy_storage(out, view, sizeof(view) - 1)
+
+static void a_legacy_storage_may_be_a_view(void **state)
+{
+	(void)state;
+	cleanup_buffer struct cvq_buffer stream = {0};
+	emit(&stream, "\x80\x02](ctorch._utils\n_rebuild_tensor_v2\n(");
+	EMIT_LEGACY_STORAGE(&stream, "N");
+	emit_view(&stream, 1, 5);
+	emit(&stream, "ctorch._utils\n_rebuild_tensor_v2\n(");
+	EMIT_LEGACY_STORAGE(&stream, "X\x01\0\0\0vK\x04K\x02\x87");
+	emit_view(&stream, 1, 1);
+	emit(&stream, "e.");
+
+	struct cvq_pickle *pickle = parse(&stream);
+	assert_int_equal(cvq_pickle_storage_count(pickle), 1);
+	assert_int_equal(cvq_pickle_storage(pickle, 0)->numel, 6);
+	assert_true(is_plain(pickle, "0"));
+	assert_int_equal(find_tensor(pickle, "0")->offset, 1);
+	assert_int_equal(find_tensor(pickle, "1")->offset, 5);
+	cvq_pickle_free(pickle);
+}
+
+static void a_view_beyond_its_storage_is_refused(void **state)
+{
+	(void)state;
+	cleanup_buffer struct cvq_buffer view = {0};
+	emit(&view, "\x80\x02");
+	EMIT_LEGACY_STORAGE(&view, "X\x01\0\0\0vK\x04K\x03\x87");
+	emit(&view, ".");
+	assert_refused(&view, "view beyond its storage");
+
+	cleanup_buffer struct cvq_buffer tensor = {0};
+	emit(&tensor, "\x80\x02](ctorch._utils\n_rebuild_tensor_v2\n(");
+	EMIT_LEGACY_STORAGE(&tensor, "X\x01\0\0\0vK\x01K\x02\x87");
+	emit_view(&tensor, 1, 2);
+	emit(&tensor, "e.");
+	assert_refused(&tensor, "beyond its storage");
+}
+
+/* torch.save(module) in a legacy stream names its class by a persistent id. */
+static void a_class_may_be_a_persistent_id(void **state)
+{
+	(void)state;
+	cleanup_buffer struct cvq_buffer stream = {0};
+	emit(&stream, "\x80\x02(");
+	emit_string(&stream, "module");
+	emit(&stream, "c__main__\nNet\n");
+	emit_string(&stream, "net.py");
+	emit_string(&stream, "class Net(Module): ...");
+	emit(&stream, "tQ)\x81}");
+	emit_string(&stream, "weight");
+	emit_tensor(&stream, "FloatStorage", "94810", 3);
+	emit(&stream, "sb.");
+	struct cvq_pickle *pickle = parse(&stream);
+	assert_true(is_plain(pickle, "weight"));
+	cvq_pickle_free(pickle);
+}
+
+static void pickles_in_a_row_end_where_they_end(void **state)
+{
+	(void)state;
+	const uint8_t stream[] = "\x80\x02M\xe9\x03.\x80\x02]q\x00(X\x02\0\0\x00"
+				 "10X\x01\0\0\x00"
+				 "9e.";
+	size_t length = 0;
+	for (size_t available = 0; available < 6; available++) {
+		assert_int_equal(cvq_pickle_find_end(stream, available, &length, NULL), 0);
+		assert_int_equal(length, 0);
+	}
+	assert_int_equal(cvq_pickle_find_end(stream, sizeof(stream) - 1, &length, NULL), 0);
+	assert_int_equal(length, 6);
+
+	struct cvq_slice *keys;
+	size_t count;
+	assert_int_equal(
+		cvq_pickle_strings(stream + 6, sizeof(stream) - 7, &keys, &count, NULL), 0);
+	assert_int_equal(count, 2);
+	assert_memory_equal(keys[0].data, "10", 2);
+	assert_memory_equal(keys[1].data, "9", 1);
+	free(keys);
+	assert_int_equal(cvq_pickle_strings(stream, 6, &keys, &count, NULL),
+			 CVQ_ERR_CONTENT);
+	assert_int_equal(
+		cvq_pickle_find_end((const uint8_t *)"\x80\x02\xff.", 4, &length, NULL),
+		CVQ_ERR_CONTENT);
 }
 
 static void one_storage_with_two_types_is_refused(void **state)
@@ -538,6 +648,10 @@ int main(void)
 		cmocka_unit_test(protocol_4_keeps_its_memo_numbering),
 		cmocka_unit_test(a_cut_pickle_is_refused_at_every_length),
 		cmocka_unit_test(nonsense_is_refused),
+		cmocka_unit_test(a_legacy_storage_may_be_a_view),
+		cmocka_unit_test(a_view_beyond_its_storage_is_refused),
+		cmocka_unit_test(a_class_may_be_a_persistent_id),
+		cmocka_unit_test(pickles_in_a_row_end_where_they_end),
 		cmocka_unit_test(one_storage_with_two_types_is_refused),
 		cmocka_unit_test(a_tensor_beyond_its_storage_is_refused),
 		cmocka_unit_test(wrapper_subclasses_are_refused),
