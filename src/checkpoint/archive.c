@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "checkpoint/archive.h"
 
+#include <errno.h>
 #include <string.h>
+#include <unistd.h>
 #include <zip.h>
 
 /* The central directory of CVQ_MAX_RECORDS records, with room for their names. */
@@ -9,6 +11,9 @@
 
 /* How many bytes of a payload are compared with what libzip says they are. */
 #define PROBE_BYTES 16
+
+/* Inflated at a time. */
+#define INFLATE_BYTES (64u << 10)
 
 struct cvq_archive {
 	const struct cvq_source *source;
@@ -280,4 +285,68 @@ cvq_err cvq_archive_extract(struct cvq_archive *archive, size_t index,
 	buffer[record->size] = '\0';
 	*data = steal_pointer(buffer);
 	return 0;
+}
+
+/* ========================================================================== */
+/*                                  Inflating                                 */
+/* ========================================================================== */
+
+void cvq_archive_rebind(struct cvq_archive *archive, const struct cvq_source *source)
+{
+	archive->source = source;
+	archive->read_error = 0;
+}
+
+static cvq_err write_all(int fd, const uint8_t *data, size_t length, uint64_t offset)
+{
+	while (length > 0) {
+		ssize_t written = pwrite(fd, data, length, (off_t)offset);
+		if (written < 0 && errno == EINTR)
+			continue;
+		if (written < 0)
+			return -errno;
+		data += written;
+		offset += (uint64_t)written;
+		length -= (size_t)written;
+	}
+	return 0;
+}
+
+static cvq_err inflate_entry(struct cvq_archive *archive, zip_file_t *file, uint64_t size,
+			     int fd, uint64_t offset)
+{
+	uint8_t piece[INFLATE_BYTES];
+	uint64_t done = 0;
+	for (;;) {
+		/* Also at the end, where libzip verifies the CRC. */
+		zip_int64_t got = zip_fread(file, piece, sizeof(piece));
+		if (got < 0)
+			return archive->read_error ? archive->read_error : -EBADMSG;
+		if (got == 0)
+			return done == size ? 0 : -EBADMSG;
+		if ((uint64_t)got > size - done)
+			return -EBADMSG;
+		cvq_err err = write_all(fd, piece, (size_t)got, offset + done);
+		if (err)
+			return err;
+		done += (uint64_t)got;
+	}
+}
+
+cvq_err cvq_archive_inflate(struct cvq_archive *archive, const struct cvq_source *source,
+			    size_t index, uint64_t size, int fd, uint64_t offset)
+{
+	cvq_archive_rebind(archive, source);
+	zip_file_t *file = zip_fopen_index(archive->zip, index, 0);
+	cvq_err err = -EBADMSG;
+	if (file) {
+		err = inflate_entry(archive, file, size, fd, offset);
+		zip_fclose(file);
+	} else if (archive->read_error) {
+		err = archive->read_error;
+	} else if (zip_error_code_zip(zip_get_error(archive->zip)) == ZIP_ER_MEMORY) {
+		err = -ENOMEM;
+	}
+	cvq_archive_rebind(archive, NULL);
+	return err;
 }

@@ -43,4 +43,15 @@ cvq_err cvq_archive_extract(struct cvq_archive *archive, size_t index,
 			    const struct cvq_record *record, uint8_t **data,
 			    struct cvq_reason *reason);
 
+/*
+ * Inflates the entry of 'size' bytes into the file 'fd' at 'offset' and verifies its
+ * CRC.  'source' is the file that the archive was opened from.  Returns 0; -EBADMSG
+ * if the entry is damaged; or what reading, writing or malloc(3) failed with.
+ */
+cvq_err cvq_archive_inflate(struct cvq_archive *archive, const struct cvq_source *source,
+			    size_t index, uint64_t size, int fd, uint64_t offset);
+
+/* Says through which descriptor the archive is to be read from now on. */
+void cvq_archive_rebind(struct cvq_archive *archive, const struct cvq_source *source);
+
 #endif

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a file is: a zip checkpoint, its records and its storages
+ * What a file is: its format, its records and its storages
  *
- * Reads the archive's directory, the local headers and the pickle, never the
- * weights.  Facts: caffe2/serialize/inline_container.cc (records), miniz
- * (archive), torch/serialization.py (which records there are).
+ * Reads what describes the weights (an archive's directory, local headers, the
+ * pickle), never the weights.  Facts: caffe2/serialize/inline_container.cc and miniz
+ * (zip), torch/serialization.py (records; the legacy stream).
  */
 #ifndef CVQ_CHECKPOINT_CHECKPOINT_H
 #define CVQ_CHECKPOINT_CHECKPOINT_H
@@ -15,28 +15,44 @@
 
 #include "base/error.h"
 #include "base/source.h"
+#include "checkpoint/spill.h"
 #include "pickle/pickle.h"
 
 #define CVQ_MAX_RECORDS 1000000u
 
-/* One entry of the archive, in the order of its central directory. */
+enum cvq_format {
+	CVQ_FORMAT_ZIP,    /* torch.save() since 1.6 */
+	CVQ_FORMAT_LEGACY, /* before: pickles, then each storage behind its length */
+};
+
+/* A run of bytes: an entry of an archive, or the elements of a storage. */
 struct cvq_record {
-	char *name;        /* with the folder: "archive/data/0" */
-	uint64_t offset;   /* of the payload in the source */
-	uint64_t size;     /* of the payload */
-	uint32_t crc;      /* as the central directory has it */
-	int32_t storage;   /* index of the storage it holds, or -1 */
-	uint8_t *inflated; /* 'size' bytes if the entry was compressed, else NULL */
+	char *name;      /* of the entry, with its folder: "archive/data/0"; else NULL */
+	uint64_t offset; /* of the payload, for cvq_spill_read() */
+	uint64_t size;   /* of the payload */
+	uint32_t crc;    /* of the entry, as the central directory has it */
+	int32_t storage; /* index of the storage it holds, or -1 */
 };
 
 struct cvq_checkpoint {
-	struct cvq_record *records;
+	enum cvq_format format;
+	struct cvq_record *records; /* in the order of the directory, or of the file */
 	size_t record_count;
-	size_t folder_length; /* of "archive/" */
-	size_t pickle_record; /* index of data.pkl */
+	const struct cvq_storage *storages;
+	size_t storage_count;
+	const struct cvq_tensor *tensors;
+	size_t tensor_count;
+	uint32_t *storage_records; /* index of the record of each storage */
+
+	/* Zip and legacy. */
 	uint8_t *pickle_data;
 	struct cvq_pickle *pickle;
-	uint32_t *storage_records; /* index of the record of each storage */
+	uint64_t pickle_offset; /* legacy: where in the source it begins */
+
+	/* Zip. */
+	size_t folder_length;    /* of "archive/" */
+	size_t pickle_record;    /* index of data.pkl */
+	struct cvq_spill *spill; /* NULL if no entry is compressed */
 	bool big_endian;
 	uint32_t alignment; /* the source's .storage_alignment, else 64 */
 	/* torch may compute where payloads lie instead of looking

@@ -110,8 +110,9 @@ static cvq_err group_crcs(const struct cvq_image *image, struct cvq_conversion *
 	uint8_t bytes[GROUP_PAGES * CVQ_PAGE_BYTES];
 	uint64_t begin = page_start(conversion, page);
 	uint64_t end = page_start(conversion, page + count);
-	cvq_err err = cvq_image_convert(image, conversion, source, bytes, begin / 2,
-					(end - begin) / 2);
+	cvq_err err = cvq_image_convert(image, conversion, source, bytes,
+					begin / conversion->to_size,
+					(end - begin) / conversion->to_size);
 	for (unsigned i = 0; i < count && !err; i++) {
 		uint64_t from = page_start(conversion, page + i);
 		uint64_t to = page_start(conversion, page + i + 1);

@@ -12,9 +12,14 @@
 
 #include "base/bytes.h"
 #include "image/layout.h"
+#include "numeric/swap.h"
 
-/* Numbers converted at a time: 64 KiB of FP32. */
-#define PIECE_NUMBERS 16384u
+/* Bytes of the source's numbers that are taken at a time. */
+#define PIECE_BYTES (64u << 10)
+
+#define LARGEST_NUMBER 8u
+
+static const bool machine_is_big_endian = __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__;
 
 struct cvq_image *cvq_image_ref(struct cvq_image *image)
 {
@@ -31,6 +36,7 @@ void cvq_image_unref(struct cvq_image *image)
 	free(image->conversions);
 	free(image->extents);
 	cvq_buffer_release(&image->literals);
+	cvq_spill_free(image->spill);
 	free(image);
 }
 
@@ -43,40 +49,60 @@ const struct cvq_image_summary *cvq_image_summary(const struct cvq_image *image)
 /*                                   Numbers                                  */
 /* ========================================================================== */
 
+/* Makes numbers of the image of 'count' of the source's, which are spoiled. */
+static void compute(const struct cvq_image *image, const struct cvq_conversion *conversion,
+		    void *target, void *numbers, size_t count)
+{
+	if (conversion->from_size == conversion->to_size) {
+		cvq_swap_words(numbers, conversion->from_size, count);
+		memcpy(target, numbers, count * conversion->to_size);
+		return;
+	}
+	if (conversion->big_endian != machine_is_big_endian)
+		cvq_swap_words(numbers, conversion->from_size, count);
+	image->convert(target, numbers, count);
+	if (machine_is_big_endian)
+		cvq_swap_words(target, conversion->to_size, count);
+}
+
 cvq_err cvq_image_convert(const struct cvq_image *image,
 			  const struct cvq_conversion *conversion,
 			  const struct cvq_source *source, void *target, uint64_t first,
 			  size_t count)
 {
-	float numbers[PIECE_NUMBERS];
+	_Alignas(64) uint8_t numbers[PIECE_BYTES];
 	uint8_t *out = target;
 	while (count > 0) {
-		size_t piece = count < PIECE_NUMBERS ? count : PIECE_NUMBERS;
-		cvq_err err =
-			cvq_source_read(source, numbers, piece * sizeof(*numbers),
-					conversion->source + first * sizeof(*numbers));
+		size_t most = PIECE_BYTES / conversion->from_size;
+		size_t piece = count < most ? count : most;
+		cvq_err err = cvq_spill_read(
+			image->spill, source, numbers, piece * conversion->from_size,
+			conversion->source + first * conversion->from_size);
 		if (err)
 			return err;
-		image->convert(out, numbers, piece);
+		compute(image, conversion, out, numbers, piece);
 		if (source->counters)
 			atomic_fetch_add_explicit(&source->counters->bytes_converted,
-						  piece * 2, memory_order_relaxed);
-		out += piece * 2;
+						  piece * conversion->to_size,
+						  memory_order_relaxed);
+		out += piece * conversion->to_size;
 		first += piece;
 		count -= piece;
 	}
 	return 0;
 }
 
-/* Reads half a number: reads may begin and end at odd offsets. */
-static cvq_err read_odd_byte(const struct cvq_image *image,
-			     const struct cvq_conversion *conversion,
-			     const struct cvq_source *source, uint8_t *out,
-			     uint64_t position)
+/* Reads bytes of one number: reads may begin and end anywhere. */
+static cvq_err read_part(const struct cvq_image *image,
+			 const struct cvq_conversion *conversion,
+			 const struct cvq_source *source, uint8_t *out, uint64_t position,
+			 size_t length)
 {
-	uint8_t number[2] = {0};
-	cvq_err err = cvq_image_convert(image, conversion, source, number, position / 2, 1);
-	*out = number[position % 2];
+	uint8_t number[LARGEST_NUMBER];
+	uint64_t index = position / conversion->to_size;
+	cvq_err err = cvq_image_convert(image, conversion, source, number, index, 1);
+	if (!err)
+		memcpy(out, number + position % conversion->to_size, length);
 	return err;
 }
 
@@ -86,16 +112,19 @@ static cvq_err read_numbers(const struct cvq_image *image,
 			    const struct cvq_source *source, uint8_t *out,
 			    uint64_t position, size_t length)
 {
+	size_t size = conversion->to_size;
+	bool remember = image->checksum != CVQ_CHECKSUM_NONE;
 	while (length > 0) {
-		/* A piece ends with a page, so that no page is split. */
-		size_t piece = PIECE_NUMBERS * 2 -
-			       (size_t)((conversion->start + position) % CVQ_PAGE_BYTES);
+		size_t piece = PIECE_BYTES / conversion->from_size * size;
+		/* It ends with a page, so that no page is split. */
+		if (remember)
+			piece -= (size_t)((conversion->start + position) % CVQ_PAGE_BYTES);
 		piece = length < piece ? length : piece;
 		cvq_err err = cvq_image_convert(image, conversion, source, out,
-						position / 2, piece / 2);
+						position / size, piece / size);
 		if (err)
 			return err;
-		if (image->checksum != CVQ_CHECKSUM_NONE)
+		if (remember)
 			cvq_checksums_remember(conversion, out, position, piece);
 		out += piece;
 		position += piece;
@@ -109,18 +138,20 @@ static cvq_err read_converted(const struct cvq_image *image,
 			      const struct cvq_source *source, uint8_t *out,
 			      uint64_t position, size_t length)
 {
+	size_t size = conversion->to_size;
+	size_t head = (size_t)(-position % size);
+	head = length < head ? length : head;
+	size_t whole = (length - head) / size * size;
+	size_t tail = length - head - whole;
 	cvq_err err = 0;
-	if (position % 2) {
-		err = read_odd_byte(image, conversion, source, out, position);
-		out++;
-		position++;
-		length--;
-	}
-	size_t even = length & ~(size_t)1;
+	if (head)
+		err = read_part(image, conversion, source, out, position, head);
 	if (!err)
-		err = read_numbers(image, conversion, source, out, position, even);
-	if (!err && length > even)
-		err = read_odd_byte(image, conversion, source, out + even, position + even);
+		err = read_numbers(image, conversion, source, out + head, position + head,
+				   whole);
+	if (!err && tail)
+		err = read_part(image, conversion, source, out + head + whole,
+				position + head + whole, tail);
 	return err;
 }
 
@@ -161,7 +192,8 @@ static cvq_err read_extent(struct cvq_image *image, const struct cvq_extent *ext
 		memset(out, (int)extent->origin, length);
 		return 0;
 	case EXTENT_SOURCE:
-		return cvq_source_read(source, out, length, extent->origin + position);
+		return cvq_spill_read(image->spill, source, out, length,
+				      extent->origin + position);
 	case EXTENT_CONVERTED:
 		return read_converted(image, &image->conversions[extent->origin], source,
 				      out, position, length);

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 
 #include "base/buffer.h"
+#include "checkpoint/spill.h"
 #include "image/image.h"
 #include "numeric/convert.h"
 
@@ -24,7 +25,7 @@
 enum cvq_extent_kind {
 	EXTENT_LITERAL,   /* image->literals, from 'origin' on */
 	EXTENT_FILL,      /* the byte 'origin', repeated */
-	EXTENT_SOURCE,    /* the source, from 'origin' on */
+	EXTENT_SOURCE,    /* the source or its spill file, from 'origin' on */
 	EXTENT_CONVERTED, /* the numbers of image->conversions[origin] */
 	EXTENT_SEAL,      /* the four bytes that give conversions[origin] its CRC */
 	EXTENT_CHECKSUM,  /* the CRC of conversions[origin], four bytes */
@@ -36,12 +37,17 @@ struct cvq_extent {
 	enum cvq_extent_kind kind;
 };
 
-/* A converted storage. */
+/*
+ * A storage whose numbers are computed: FP32 to convert, or numbers of any kind whose
+ * byte order alone changes.  With checksums, no number lies across a page's border.
+ */
 struct cvq_conversion {
-	uint64_t start;  /* of its numbers in the image; even */
-	uint64_t source; /* offset of the FP32 numbers in the source */
-	uint64_t numel;
-	bool sealed;
+	uint64_t start;  /* of its numbers in the image */
+	uint64_t source; /* of the numbers they are made of, for cvq_spill_read() */
+	uint64_t count;
+	uint8_t from_size;   /* bytes of a number in the source ... */
+	uint8_t to_size;     /* ... and in the image; the same: not converted */
+	bool big_endian;     /* in the source */
 	uint64_t quiet;      /* bytes of zeros behind the seal */
 	uint32_t sealed_crc; /* the CRC that the seal gives the record */
 	/*
@@ -56,6 +62,7 @@ struct cvq_image {
 	struct cvq_image_summary summary;
 	cvq_convert_function *convert;
 	enum cvq_checksum checksum;
+	struct cvq_spill *spill; /* NULL if nothing of the source is compressed */
 
 	struct cvq_extent *extents;
 	size_t extent_count, extent_capacity;
@@ -66,7 +73,7 @@ struct cvq_image {
 
 static inline uint64_t cvq_conversion_bytes(const struct cvq_conversion *conversion)
 {
-	return conversion->numel * 2;
+	return conversion->count * conversion->to_size;
 }
 
 /* --- layout.c --- */
@@ -137,10 +144,8 @@ cvq_err cvq_checksums_seal(struct cvq_image *image, struct cvq_conversion *conve
 
 /* --- image.c --- */
 
-/*
- * Converts 'count' numbers of the conversion from number 'first' on into 'target'
- * (any alignment).
- */
+/* Computes 'count' numbers of the conversion from number 'first' on into 'target'
+ * (any alignment). */
 cvq_err cvq_image_convert(const struct cvq_image *image,
 			  const struct cvq_conversion *conversion,
 			  const struct cvq_source *source, void *target, uint64_t first,

@@ -51,6 +51,11 @@ struct cvq_storage {
 	bool is_float32; /* 'type' is FloatStorage */
 };
 
+static inline uint64_t cvq_storage_bytes(const struct cvq_storage *storage)
+{
+	return storage->numel * storage->item_size; /* CVQ_PICKLE_MAX_NUMEL leaves room */
+}
+
 /* A tensor, with a name for every way that leads to it. */
 struct cvq_tensor {
 	const char *name; /* dict keys, list indices and attributes, joined by dots */

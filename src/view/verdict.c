@@ -77,6 +77,23 @@ static ssize_t read_passed(const struct cvq_source *source, uint64_t size, void 
 	return err ? err : (ssize_t)length;
 }
 
+static cvq_err explain_failure(cvq_err err, struct cvq_reason *reason)
+{
+	switch (err) {
+	case -ENOMEM:
+		return cvq_explain(reason, -ENOMEM, "out of memory");
+	case -ENOSPC:
+		return cvq_explain(reason, -EIO,
+				   "there is no space to inflate it (set TMPDIR to a "
+				   "folder with more)");
+	case -EBADMSG:
+		return cvq_explain(reason, -EIO, "one of its compressed entries is damaged");
+	default:
+		return cvq_explain(reason, -EIO, "cannot read the source: %s",
+				   strerror(-err));
+	}
+}
+
 ssize_t cvq_verdict_read(const struct cvq_verdict *verdict,
 			 const struct cvq_version *version, const struct cvq_source *source,
 			 void *buffer, size_t length, uint64_t offset,
@@ -95,10 +112,5 @@ ssize_t cvq_verdict_read(const struct cvq_verdict *verdict,
 	if (!cvq_version_unmodified(version, &now))
 		return cvq_explain(reason, -EIO,
 				   "it was modified while it was open (open it again)");
-	if (got == -ENOMEM)
-		return cvq_explain(reason, -ENOMEM, "out of memory");
-	if (got < 0)
-		return cvq_explain(reason, -EIO, "cannot read the source: %s",
-				   strerror((int)-got));
-	return got;
+	return got < 0 ? explain_failure((cvq_err)got, reason) : got;
 }

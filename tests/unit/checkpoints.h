@@ -64,11 +64,20 @@ static inline void write_pickle(struct cvq_buffer *out, const struct vector *vec
 	emit(out, "u.");
 }
 
+/* How an archive differs from what torch writes here and now. */
+struct archive_form {
+	zip_uint16_t method;    /* of the storages */
+	const char *byte_order; /* NULL: there is no such record */
+	/* What is done to the numbers of a storage before they are written, or NULL. */
+	void (*change)(const struct vector *vector, void *numbers, size_t bytes);
+};
+
 /*
  * Writes the checkpoint to a temporary file and returns an open descriptor; the
- * file has no name any more.  'method' is how storages are stored.
+ * file has no name any more.
  */
-static inline int make_checkpoint(const struct vector *vectors, zip_uint16_t method)
+static inline int make_checkpoint_of(const struct vector *vectors,
+				     const struct archive_form *form)
 {
 	char path[] = "/tmp/cvq-test-XXXXXX";
 	close(mkstemp(path));
@@ -80,12 +89,17 @@ static inline int make_checkpoint(const struct vector *vectors, zip_uint16_t met
 	write_pickle(&pickle, vectors);
 	add_entry(archive, "model/data.pkl", pickle.data, pickle.length, ZIP_CM_STORE);
 	cvq_buffer_release(&pickle);
+	if (form->byte_order)
+		add_entry(archive, "model/byteorder", form->byte_order,
+			  strlen(form->byte_order), ZIP_CM_STORE);
 	for (int i = 0; vectors[i].name; i++) {
 		char name[32];
 		snprintf(name, sizeof(name), "model/data/%d", i);
 		size_t bytes = (size_t)vectors[i].numel * vectors[i].item_size;
 		void *numbers = make_numbers(bytes, (uint32_t)i);
-		add_entry(archive, name, numbers, bytes, method);
+		if (form->change)
+			form->change(&vectors[i], numbers, bytes);
+		add_entry(archive, name, numbers, bytes, form->method);
 		free(numbers);
 	}
 	add_entry(archive, "model/version", "3\n", 2, ZIP_CM_STORE);
@@ -95,6 +109,11 @@ static inline int make_checkpoint(const struct vector *vectors, zip_uint16_t met
 	unlink(path);
 	assert_true(fd >= 0);
 	return fd;
+}
+
+static inline int make_checkpoint(const struct vector *vectors, zip_uint16_t method)
+{
+	return make_checkpoint_of(vectors, &(struct archive_form){.method = method});
 }
 
 static inline uint64_t file_size(int fd)

@@ -2,13 +2,11 @@
 /*
  * Images: strictly valid archives, whose bytes are the same however they are read
  */
-#include "checkpoints.h"
-
 #include <pthread.h>
 
 #include "image/layout.h"
+#include "images.h"
 #include "numeric/crc32.h"
-#include "policy/policy.h"
 
 static const struct vector model[] = {
 	{"encoder.weight", "FloatStorage", 70001, 4}, /* with a quiet zone */
@@ -20,90 +18,6 @@ static const struct vector model[] = {
 	{"half", "HalfStorage", 33, 2},
 	{NULL, NULL, 0, 0},
 };
-
-/* ========================================================================== */
-/*                                   Helpers                                  */
-/* ========================================================================== */
-
-struct opened {
-	int fd;
-	struct cvq_counters counters;
-	struct cvq_source source;
-	struct cvq_policy policy;
-	struct cvq_image *image;
-	uint64_t size;
-};
-
-static cvq_err plan(struct opened *opened, struct cvq_reason *reason)
-{
-	opened->source = (struct cvq_source){opened->fd, &opened->counters};
-	cvq_err err = cvq_image_plan(&opened->source, file_size(opened->fd),
-				     &opened->policy, &opened->image, reason);
-	if (!err)
-		opened->size = cvq_image_summary(opened->image)->view_size;
-	return err;
-}
-
-static void open_model(struct opened *opened, const struct vector *vectors,
-		       const char *checksum)
-{
-	*opened = (struct opened){.fd = make_checkpoint(vectors, ZIP_CM_STORE)};
-	assert_int_equal(cvq_policy_init(&opened->policy), 0);
-	assert_int_equal(cvq_policy_set(&opened->policy, "checksum", checksum, NULL), 0);
-	struct cvq_reason reason = {""};
-	if (plan(opened, &reason))
-		fail_msg("not converted: %s", reason.text);
-}
-
-static void close_model(struct opened *opened)
-{
-	cvq_image_unref(opened->image);
-	cvq_policy_release(&opened->policy);
-	close(opened->fd);
-}
-
-static void read_image(struct opened *opened, void *buffer, size_t length, uint64_t offset)
-{
-	ssize_t got =
-		cvq_image_read(opened->image, &opened->source, buffer, length, offset);
-	if (got != (ssize_t)length)
-		fail_msg("read %zd of %zu bytes at %zu", got, length, (size_t)offset);
-}
-
-static uint8_t *read_whole(struct opened *opened)
-{
-	uint8_t *bytes = malloc(opened->size);
-	for (uint64_t at = 0; at < opened->size; at += 131072) {
-		uint64_t left = opened->size - at;
-		read_image(opened, bytes + at, left < 131072 ? left : 131072, at);
-	}
-	return bytes;
-}
-
-static zip_t *open_archive(const uint8_t *bytes, uint64_t size)
-{
-	zip_error_t error;
-	zip_error_init(&error);
-	zip_t *archive =
-		zip_open_from_source(zip_source_buffer_create(bytes, size, 0, &error),
-				     ZIP_RDONLY | ZIP_CHECKCONS, &error);
-	if (!archive)
-		fail_msg("libzip refuses the image: %s", zip_error_strerror(&error));
-	return archive;
-}
-
-/* Reads an entry to its end, which verifies its CRC.  Returns its size, or -1. */
-static int64_t read_entry(zip_t *archive, const char *name, uint8_t **data)
-{
-	zip_stat_t status;
-	assert_int_equal(zip_stat(archive, name, 0, &status), 0);
-	zip_file_t *file = zip_fopen(archive, name, 0);
-	assert_non_null(file);
-	*data = malloc(status.size + 1);
-	zip_int64_t got = zip_fread(file, *data, status.size + 1);
-	zip_fclose(file);
-	return got == (zip_int64_t)status.size ? got : -1;
-}
 
 /* ========================================================================== */
 /*                                    Tests                                   */
@@ -370,15 +284,6 @@ static void headers_are_read_without_converting(void **state)
 /*                                  Bad input                                 */
 /* ========================================================================== */
 
-static void assert_passed_through(struct opened *opened, const char *why)
-{
-	struct cvq_reason reason = {""};
-	assert_int_equal(plan(opened, &reason), CVQ_ERR_CONTENT);
-	if (!strstr(reason.text, why))
-		fail_msg("passed through with '%s' instead of '%s'", reason.text, why);
-	opened->image = NULL;
-}
-
 static void what_cannot_convert_says_why(void **state)
 {
 	(void)state;
@@ -389,13 +294,9 @@ static void what_cannot_convert_says_why(void **state)
 	assert_passed_through(&opened, "it holds no FP32 tensor to convert");
 	close(opened.fd);
 
-	opened.fd = make_checkpoint(model, ZIP_CM_DEFLATE);
-	assert_passed_through(&opened, "is compressed");
-	close(opened.fd);
-
 	opened.fd = make_checkpoint(model, ZIP_CM_STORE);
 	assert_int_equal(pwrite(opened.fd, "text", 4, 0), 4);
-	assert_passed_through(&opened, "it is no zip archive");
+	assert_passed_through(&opened, "it is no checkpoint");
 	assert_int_equal(ftruncate(opened.fd, 0), 0);
 	assert_passed_through(&opened, "it is empty");
 	close_model(&opened);
@@ -408,38 +309,13 @@ static const struct vector small_model[] = {{"weight", "FloatStorage", 6, 4},
 static void a_cut_file_is_passed_through_at_every_length(void **state)
 {
 	(void)state;
-	struct opened opened = {.fd = make_checkpoint(small_model, ZIP_CM_STORE)};
-	assert_int_equal(cvq_policy_init(&opened.policy), 0);
-	for (uint64_t size = file_size(opened.fd); size-- > 0;) {
-		assert_int_equal(ftruncate(opened.fd, (off_t)size), 0);
-		assert_passed_through(&opened, "it");
-	}
-	close_model(&opened);
+	pass_through_at_every_length(make_checkpoint(small_model, ZIP_CM_STORE));
 }
 
-/* Any flipped bit: passed through, or an image that reads to its end. */
 static void flipped_bits_do_no_harm(void **state)
 {
 	(void)state;
-	struct opened opened = {.fd = make_checkpoint(small_model, ZIP_CM_STORE)};
-	assert_int_equal(cvq_policy_init(&opened.policy), 0);
-	uint64_t bits = file_size(opened.fd) * 8;
-	for (uint64_t bit = 0; bit < bits; bit++) {
-		uint8_t byte;
-		assert_int_equal(pread(opened.fd, &byte, 1, (off_t)(bit / 8)), 1);
-		byte ^= (uint8_t)(1 << bit % 8);
-		assert_int_equal(pwrite(opened.fd, &byte, 1, (off_t)(bit / 8)), 1);
-		cvq_err err = plan(&opened, NULL);
-		assert_true(err == 0 || err == CVQ_ERR_CONTENT);
-		if (!err) {
-			free(read_whole(&opened));
-			cvq_image_unref(opened.image);
-		}
-		opened.image = NULL;
-		byte ^= (uint8_t)(1 << bit % 8);
-		assert_int_equal(pwrite(opened.fd, &byte, 1, (off_t)(bit / 8)), 1);
-	}
-	close_model(&opened);
+	flip_every_bit(make_checkpoint(small_model, ZIP_CM_STORE));
 }
 
 int main(void)

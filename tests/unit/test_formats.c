@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Checkpoints that torch does not write here and now: legacy streams, compressed
+ * archives, numbers of the other byte order
+ */
+#include "images.h"
+
+#include "numeric/swap.h"
+
+/* ========================================================================== */
+/*                               Legacy streams                               */
+/* ========================================================================== */
+
+#define WEIGHTS 5
+#define STEPS   2
+#define BIASES  3
+
+static void emit_legacy_tensor(struct cvq_buffer *out, const char *name, const char *type,
+			       const char *key, uint32_t numel)
+{
+	emit_string(out, name);
+	emit(out, "ctorch._utils\n_rebuild_tensor_v2\n((");
+	emit_string(out, "storage");
+	emit(out, "ctorch\n");
+	cvq_buffer_append(out, type, strlen(type));
+	emit(out, "\n");
+	emit_string(out, key);
+	emit_string(out, "cpu");
+	emit_int(out, numel);
+	emit(out, "NtQ");
+	emit_view(out, 0, numel);
+}
+
+static void emit_legacy_storage(struct cvq_buffer *out, uint64_t numel, const void *data,
+				size_t bytes)
+{
+	cvq_buffer_append_u64(out, numel);
+	cvq_buffer_append(out, data, bytes);
+}
+
+/* The stream of a state dict, as torch writes it or as its image should be. */
+static void emit_stream(struct cvq_buffer *out, bool image)
+{
+	const char *type = image ? "HalfStorage" : "FloatStorage";
+	const float weights[WEIGHTS] = {0.5f, -2.0f, 65504.0f, 1e6f, 0.0f};
+	const uint16_t half_weights[WEIGHTS] = {0x3800, 0xc000, 0x7bff, 0x7c00, 0};
+	const float biases[BIASES] = {1.0f, 2.0f, -0.25f};
+	const uint16_t half_biases[BIASES] = {0x3c00, 0x4000, 0xb400};
+	const uint64_t steps[STEPS] = {7, 8};
+
+	emit(out, "\x80\x02\x8a\nl\xfc\x9c\x46\xf9 j\xa8P\x19.");
+	emit(out, "\x80\x02M\xe9\x03.");
+	emit(out, "\x80\x02}q\x00.");
+	emit(out, "\x80\x02}(");
+	emit_legacy_tensor(out, "weight", type, "94810", WEIGHTS);
+	emit_legacy_tensor(out, "steps", "LongStorage", "1204", STEPS);
+	emit_legacy_tensor(out, "bias", type, "700", BIASES);
+	emit(out, "u.\x80\x02]q\x00(");
+	emit_string(out, "1204");
+	emit_string(out, "700");
+	emit_string(out, "94810");
+	emit(out, "e.");
+	emit_legacy_storage(out, STEPS, steps, sizeof(steps));
+	if (image) {
+		emit_legacy_storage(out, BIASES, half_biases, sizeof(half_biases));
+		emit_legacy_storage(out, WEIGHTS, half_weights, sizeof(half_weights));
+	} else {
+		emit_legacy_storage(out, BIASES, biases, sizeof(biases));
+		emit_legacy_storage(out, WEIGHTS, weights, sizeof(weights));
+	}
+}
+
+static int make_file(const struct cvq_buffer *bytes)
+{
+	char path[] = "/tmp/cvq-test-XXXXXX";
+	int fd = mkstemp(path);
+	assert_true(fd >= 0);
+	unlink(path);
+	assert_int_equal(write(fd, bytes->data, bytes->length), bytes->length);
+	return fd;
+}
+
+static int make_stream(void)
+{
+	cleanup_buffer struct cvq_buffer stream = {0};
+	emit_stream(&stream, false);
+	return make_file(&stream);
+}
+
+/* Plans the image of 'fd', which it takes over. */
+static void open_file(struct opened *opened, int fd, const char *checksum)
+{
+	*opened = (struct opened){.fd = fd};
+	assert_int_equal(cvq_policy_init(&opened->policy), 0);
+	assert_int_equal(cvq_policy_set(&opened->policy, "checksum", checksum, NULL), 0);
+	struct cvq_reason reason = {""};
+	if (plan(opened, &reason))
+		fail_msg("not converted: %s", reason.text);
+}
+
+static void a_legacy_stream_is_half_as_long_and_else_the_same(void **state)
+{
+	(void)state;
+	const char *const modes[] = {"seal", "exact", "none"};
+	cleanup_buffer struct cvq_buffer stream = {0}, expected = {0};
+	emit_stream(&stream, false);
+	emit_stream(&expected, true);
+	/* Somebody saved a second object into the file. */
+	emit(&stream, "\x80\x02N.");
+	emit(&expected, "\x80\x02N.");
+	for (int mode = 0; mode < 3; mode++) {
+		struct opened opened;
+		open_file(&opened, make_file(&stream), modes[mode]);
+		assert_int_equal(opened.size, expected.length);
+		uint8_t *bytes = read_whole(&opened);
+		assert_memory_equal(bytes, expected.data, expected.length);
+		for (uint64_t at = 0; at < opened.size; at++) {
+			uint8_t piece[3];
+			size_t length = opened.size - at < 3 ? opened.size - at : 3;
+			read_image(&opened, piece, length, at);
+			assert_memory_equal(piece, expected.data + at, length);
+		}
+		free(bytes);
+		close_model(&opened);
+	}
+}
+
+static void a_cut_stream_is_passed_through_at_every_length(void **state)
+{
+	(void)state;
+	pass_through_at_every_length(make_stream());
+}
+
+static void flipped_bits_of_a_stream_do_no_harm(void **state)
+{
+	(void)state;
+	flip_every_bit(make_stream());
+}
+
+/* Replaces the last 'text' of the stream, which must be there. */
+static void refuse_stream_with(const char *text, const char *other, size_t length,
+			       const char *why)
+{
+	cleanup_buffer struct cvq_buffer stream = {0};
+	emit_stream(&stream, false);
+	uint8_t *found = NULL;
+	for (size_t i = 0; i + length <= stream.length; i++)
+		if (memcmp(stream.data + i, text, length) == 0)
+			found = stream.data + i;
+	assert_non_null(found);
+	memcpy(found, other, length);
+
+	struct opened opened = {.fd = make_file(&stream)};
+	assert_int_equal(cvq_policy_init(&opened.policy), 0);
+	assert_passed_through(&opened, why);
+	close_model(&opened);
+}
+
+static void a_stream_that_contradicts_itself_is_passed_through(void **state)
+{
+	(void)state;
+	refuse_stream_with("\x03\0\0\0\0\0\0\0", "\x04\0\0\0\0\0\0\0", 8,
+			   "another length than its pickle says");
+	refuse_stream_with("94810", "94811", 5, "list of keys does not fit");
+	refuse_stream_with("X\x03\0\0\0"
+			   "700",
+			   "X\x03\0\0\0"
+			   "120",
+			   8, "list of keys does not fit");
+	refuse_stream_with("M\xe9\x03", "M\xe8\x03", 3, "unknown protocol version");
+}
+
+/* ========================================================================== */
+/*                                Compression                                 */
+/* ========================================================================== */
+
+static const struct vector model[] = {
+	{"encoder.weight", "FloatStorage", 70001, 4},
+	{"steps", "LongStorage", 9, 8},
+	{"empty", "FloatStorage", 0, 4},
+	{"rotary.inv_freq", "FloatStorage", 32, 4}, /* kept */
+	{"decoder.weight", "FloatStorage", 5000, 4},
+	{NULL, NULL, 0, 0},
+};
+
+/* Two images of the same bytes, read in the same pieces. */
+static void assert_same_image(struct opened *a, struct opened *b)
+{
+	assert_int_equal(a->size, b->size);
+	for (uint64_t at = a->size; at > 0;) { /* from the end, where the seals are */
+		uint8_t one[8191], other[8191];
+		size_t length = at < sizeof(one) ? (size_t)at : sizeof(one);
+		at -= length;
+		read_image(a, one, length, at);
+		read_image(b, other, length, at);
+		if (memcmp(one, other, length) != 0)
+			fail_msg("the images differ between %zu and %zu", (size_t)at,
+				 (size_t)at + length);
+	}
+}
+
+static void a_compressed_archive_has_the_same_image(void **state)
+{
+	(void)state;
+	struct opened stored, deflated;
+	open_file(&stored, make_checkpoint(model, ZIP_CM_STORE), "seal");
+	open_file(&deflated, make_checkpoint(model, ZIP_CM_DEFLATE), "seal");
+	assert_same_image(&stored, &deflated);
+	close_model(&stored);
+	close_model(&deflated);
+}
+
+static void a_damaged_compressed_record_is_an_error_when_it_is_read(void **state)
+{
+	(void)state;
+	struct opened opened;
+	open_file(&opened, make_checkpoint(model, ZIP_CM_DEFLATE), "none");
+	uint8_t *bytes = malloc(opened.size);
+	/* In the middle of the largest record. */
+	assert_int_equal(pwrite(opened.fd, "damage!!", 8, 100000), 8);
+	assert_int_equal(
+		cvq_image_read(opened.image, &opened.source, bytes, opened.size, 0),
+		-EBADMSG);
+	read_image(&opened, bytes, 10000, opened.size - 10000); /* the others are well */
+	free(bytes);
+	close_model(&opened);
+}
+
+/* ========================================================================== */
+/*                                 Byte order                                 */
+/* ========================================================================== */
+
+static const struct vector all_types[] = {
+	{"weight", "FloatStorage", 70001, 4},
+	{"bias.inv_freq", "FloatStorage", 3, 4}, /* kept */
+	{"double", "DoubleStorage", 8193, 8},
+	{"half", "HalfStorage", 5, 2},
+	{"bfloat16", "BFloat16Storage", 40000, 2},
+	{"long", "LongStorage", 1, 8},
+	{"int", "IntStorage", 7, 4},
+	{"short", "ShortStorage", 9, 2},
+	{"byte", "ByteStorage", 11, 1},
+	{"bool", "BoolStorage", 3, 1},
+	{"complex", "ComplexFloatStorage", 6, 8},
+	{"complex128", "ComplexDoubleStorage", 4100, 16},
+	{"empty", "FloatStorage", 0, 4},
+	{"none", "DoubleStorage", 0, 8},
+	{NULL, NULL, 0, 0},
+};
+
+static void turn_round(const struct vector *vector, void *numbers, size_t bytes)
+{
+	size_t word =
+		strstr(vector->type, "Complex") ? vector->item_size / 2 : vector->item_size;
+	cvq_swap_words(numbers, word, bytes / word);
+}
+
+static int make_big_endian(void)
+{
+	return make_checkpoint_of(all_types, &(struct archive_form){
+						     .method = ZIP_CM_STORE,
+						     .byte_order = "big",
+						     .change = turn_round,
+					     });
+}
+
+static void a_big_endian_archive_has_the_image_of_its_twin(void **state)
+{
+	(void)state;
+	const struct archive_form form = {.method = ZIP_CM_STORE, .byte_order = "little"};
+	struct opened little, big;
+	open_file(&little, make_checkpoint_of(all_types, &form), "exact");
+	open_file(&big, make_big_endian(), "exact");
+	assert_same_image(&little, &big);
+	close_model(&little);
+	close_model(&big);
+}
+
+static void every_crc_of_a_big_endian_archive_is_true(void **state)
+{
+	(void)state;
+	struct opened opened;
+	open_file(&opened, make_big_endian(), "seal");
+	uint8_t *bytes = read_whole(&opened);
+	zip_t *archive = open_archive(bytes, opened.size);
+	for (zip_int64_t i = 0; i < zip_get_num_entries(archive, 0); i++) {
+		uint8_t *data;
+		const char *name = zip_get_name(archive, (zip_uint64_t)i, 0);
+		if (read_entry(archive, name, &data) < 0)
+			fail_msg("the CRC of %s is wrong", name);
+		free(data);
+	}
+	zip_discard(archive);
+	free(bytes);
+	close_model(&opened);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_legacy_stream_is_half_as_long_and_else_the_same),
+		cmocka_unit_test(a_cut_stream_is_passed_through_at_every_length),
+		cmocka_unit_test(flipped_bits_of_a_stream_do_no_harm),
+		cmocka_unit_test(a_stream_that_contradicts_itself_is_passed_through),
+		cmocka_unit_test(a_compressed_archive_has_the_same_image),
+		cmocka_unit_test(a_damaged_compressed_record_is_an_error_when_it_is_read),
+		cmocka_unit_test(a_big_endian_archive_has_the_image_of_its_twin),
+		cmocka_unit_test(every_crc_of_a_big_endian_archive_is_true),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
