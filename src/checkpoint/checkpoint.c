@@ -42,11 +42,13 @@ static cvq_err read_format(const struct cvq_file_bytes *file,
 		return cvq_zip_read(file, checkpoint, reason);
 	if (cvq_legacy_begins(head, length))
 		return cvq_legacy_read(file, checkpoint, reason);
+	if (cvq_safetensors_begins(head, length))
+		return cvq_safetensors_read(file, checkpoint, reason);
 	if (memcmp(head + 257, "ustar", 5) == 0)
 		return cvq_explain(reason, CVQ_ERR_CONTENT, "it is a tar archive");
 	return cvq_explain(reason, CVQ_ERR_CONTENT,
 			   "it is no checkpoint: neither a zip archive nor a stream that "
-			   "torch.save wrote");
+			   "torch.save wrote, nor safetensors");
 }
 
 cvq_err cvq_checkpoint_open(const struct cvq_source *source, uint64_t size,
@@ -70,6 +72,7 @@ void cvq_checkpoint_free(struct cvq_checkpoint *checkpoint)
 		return;
 	cvq_pickle_free(checkpoint->pickle);
 	cvq_spill_free(checkpoint->spill);
+	cvq_safetensors_free(checkpoint->safetensors);
 	free(checkpoint->pickle_data);
 	for (size_t i = 0; i < checkpoint->record_count; i++)
 		free(checkpoint->records[i].name);

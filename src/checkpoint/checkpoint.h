@@ -23,6 +23,7 @@
 enum cvq_format {
 	CVQ_FORMAT_ZIP,    /* torch.save() since 1.6 */
 	CVQ_FORMAT_LEGACY, /* before: pickles, then each storage behind its length */
+	CVQ_FORMAT_SAFETENSORS,
 };
 
 /* A run of bytes: an entry of an archive, or the elements of a storage. */
@@ -34,6 +35,8 @@ struct cvq_record {
 	int32_t storage; /* index of the storage it holds, or -1 */
 };
 
+struct cvq_safetensors;
+
 struct cvq_checkpoint {
 	enum cvq_format format;
 	struct cvq_record *records; /* in the order of the directory, or of the file */
@@ -43,6 +46,8 @@ struct cvq_checkpoint {
 	const struct cvq_tensor *tensors;
 	size_t tensor_count;
 	uint32_t *storage_records; /* index of the record of each storage */
+
+	struct cvq_safetensors *safetensors; /* its header; NULL for the others */
 
 	/* Zip and legacy. */
 	uint8_t *pickle_data;

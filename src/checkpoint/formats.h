@@ -22,8 +22,13 @@ cvq_err cvq_zip_read(const struct cvq_file_bytes *file, struct cvq_checkpoint *c
 cvq_err cvq_legacy_read(const struct cvq_file_bytes *file,
 			struct cvq_checkpoint *checkpoint, struct cvq_reason *reason);
 
-/* Whether the 'length' first bytes of a file are a legacy stream's: its magic number. */
+cvq_err cvq_safetensors_read(const struct cvq_file_bytes *file,
+			     struct cvq_checkpoint *checkpoint, struct cvq_reason *reason);
+void cvq_safetensors_free(struct cvq_safetensors *own);
+
+/* Whether a file that begins with these bytes may be of the format. */
 bool cvq_legacy_begins(const uint8_t *bytes, size_t length);
+bool cvq_safetensors_begins(const uint8_t *bytes, size_t length);
 
 /* Makes the pickle's storages and tensors the checkpoint's. */
 void cvq_checkpoint_use_pickle(struct cvq_checkpoint *checkpoint);

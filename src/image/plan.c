@@ -90,6 +90,8 @@ static cvq_err plan(struct cvq_planning *planning)
 		return cvq_plan_zip(planning);
 	case CVQ_FORMAT_LEGACY:
 		return cvq_plan_legacy(planning);
+	case CVQ_FORMAT_SAFETENSORS:
+		return cvq_plan_safetensors(planning);
 	}
 	return CVQ_ERR_CONTENT;
 }

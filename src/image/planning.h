@@ -21,6 +21,7 @@ struct cvq_planning {
 /* Lays out the whole image.  The functions return as cvq_image_plan(). */
 cvq_err cvq_plan_zip(struct cvq_planning *planning);
 cvq_err cvq_plan_legacy(struct cvq_planning *planning);
+cvq_err cvq_plan_safetensors(struct cvq_planning *planning);
 
 /* --- plan.c --- */
 

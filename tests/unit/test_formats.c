@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Checkpoints that torch does not write here and now: legacy streams, compressed
- * archives, numbers of the other byte order
+ * archives, numbers of the other byte order; and safetensors
  */
 #include "images.h"
 
@@ -295,6 +295,104 @@ static void every_crc_of_a_big_endian_archive_is_true(void **state)
 	close_model(&opened);
 }
 
+/* ========================================================================== */
+/*                                 safetensors                                */
+/* ========================================================================== */
+
+/* A file of that header, filled up with blanks to 'width', and data. */
+static int make_safetensors(const char *header, size_t width, const void *data,
+			    size_t bytes)
+{
+	cleanup_buffer struct cvq_buffer file = {0};
+	cvq_buffer_append_u64(&file, width);
+	cvq_buffer_append(&file, header, strlen(header));
+	cvq_buffer_append_fill(&file, ' ', width - strlen(header));
+	cvq_buffer_append(&file, data, bytes);
+	return make_file(&file);
+}
+
+/* Three halves, one of which is FP32 in the source; and one number that is kept. */
+static const char safetensors_header[] =
+	"{\"__metadata__\":{\"format\":\"pt\"},"
+	"\"w\":{\"dtype\":\"F32\",\"shape\":[1,1],\"data_offsets\":[0,4]},"
+	"\"a.inv_freq\":{\"dtype\":\"F32\",\"shape\":[],\"data_offsets\":[4,8]},"
+	"\"h\":{\"dtype\":\"F16\",\"shape\":[2],\"data_offsets\":[8,12]}}";
+static const uint8_t safetensors_data[12] = {0, 0, 0xc0, 0x3f, 1, 2, 3, 4, 5, 6, 7, 8};
+
+static int make_small_safetensors(void)
+{
+	return make_safetensors(safetensors_header, 240, safetensors_data, 12);
+}
+
+static void safetensors_are_ordered_by_the_size_of_their_elements(void **state)
+{
+	(void)state;
+	const char expected[] =
+		"{\"__metadata__\":{\"format\":\"pt\"},"
+		"\"w\":{\"dtype\":\"F16\",\"shape\":[1,1],\"data_offsets\":[4,6]},"
+		"\"a.inv_freq\":{\"dtype\":\"F32\",\"shape\":[],\"data_offsets\":[0,4]},"
+		"\"h\":{\"dtype\":\"F16\",\"shape\":[2],\"data_offsets\":[6,10]}}";
+	const uint8_t data[] = {1, 2, 3, 4, 0x00, 0x3e, 5, 6, 7, 8};
+	struct opened opened;
+	open_file(&opened, make_small_safetensors(), "seal");
+	size_t width = (strlen(expected) + 7) / 8 * 8;
+	assert_int_equal(opened.size, 8 + width + sizeof(data));
+	uint8_t *bytes = read_whole(&opened);
+	assert_int_equal(bytes[0] + bytes[1] * 256, width);
+	assert_memory_equal(bytes + 8, expected, strlen(expected));
+	assert_memory_equal(bytes + 8 + width, data, sizeof(data));
+	free(bytes);
+	close_model(&opened);
+}
+
+static void cut_safetensors_are_passed_through_at_every_length(void **state)
+{
+	(void)state;
+	pass_through_at_every_length(make_small_safetensors());
+}
+
+static void flipped_bits_of_safetensors_do_no_harm(void **state)
+{
+	(void)state;
+	flip_every_bit(make_small_safetensors());
+}
+
+static void refuse_safetensors(const char *header, const char *why)
+{
+	struct opened opened = {
+		.fd = make_safetensors(header, strlen(header), safetensors_data, 12)};
+	assert_int_equal(cvq_policy_init(&opened.policy), 0);
+	assert_passed_through(&opened, why);
+	close_model(&opened);
+}
+
+static void safetensors_that_contradict_themselves_are_passed_through(void **state)
+{
+	(void)state;
+#define ENTRY(dtype, shape, place)                                                         \
+	"{\"dtype\":\"" dtype "\",\"shape\":" shape ",\"data_offsets\":" place "}"
+	refuse_safetensors("{\"a\":" ENTRY("F32", "[3]", "[0,12]"), "no JSON");
+	refuse_safetensors("{\"a\":" ENTRY("F32", "[2]", "[0,12]") "}", "contradicts");
+	refuse_safetensors("{\"a\":" ENTRY("F32", "[-3]", "[0,12]") "}", "contradicts");
+	refuse_safetensors("{\"a\":" ENTRY("F32", "3", "[0,12]") "}", "contradicts");
+	refuse_safetensors("{\"a\":" ENTRY("F32", "[3]", "[12,0]") "}", "contradicts");
+	refuse_safetensors("{\"a\":" ENTRY("F32", "[4]", "[0,16]") "}", "contradicts");
+	refuse_safetensors("{\"a\":" ENTRY("F32", "[3]", "[0]") "}", "contradicts");
+	refuse_safetensors("{\"a\":7}", "contradicts");
+	refuse_safetensors("{\"a\":" ENTRY("F32", "[4611686018427387904,4]", "[0,12]") "}",
+			   "contradicts");
+	refuse_safetensors("{\"a\":" ENTRY("F32", "[2]", "[0,8]") "}",
+			   "does not fit the file");
+	refuse_safetensors("{\"a\":" ENTRY("F32", "[2]", "[4,12]") "}", "gaps");
+	refuse_safetensors("{\"a\":" ENTRY("F32", "[2]", "[0,8]") ",\"b\":" ENTRY(
+				   "F32", "[2]", "[4,12]") "}",
+			   "gaps");
+	refuse_safetensors("{\"a\":" ENTRY("F32", "[3]", "[0,12]") ",\"a\":" ENTRY(
+				   "F32", "[3]", "[0,12]") "}",
+			   "no JSON");
+#undef ENTRY
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -306,6 +404,10 @@ int main(void)
 		cmocka_unit_test(a_damaged_compressed_record_is_an_error_when_it_is_read),
 		cmocka_unit_test(a_big_endian_archive_has_the_image_of_its_twin),
 		cmocka_unit_test(every_crc_of_a_big_endian_archive_is_true),
+		cmocka_unit_test(safetensors_are_ordered_by_the_size_of_their_elements),
+		cmocka_unit_test(cut_safetensors_are_passed_through_at_every_length),
+		cmocka_unit_test(flipped_bits_of_safetensors_do_no_harm),
+		cmocka_unit_test(safetensors_that_contradict_themselves_are_passed_through),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
