@@ -9,6 +9,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -201,6 +202,8 @@ static int serve(struct cvq_context *context, struct fuse_session *session)
 	bool stay = options->foreground || options->debug;
 	struct cvq_reason reason;
 	cvq_err err = fuse_set_signal_handlers(session) ? -EINVAL : 0;
+	/* A limit of file sizes is to fail the inflating of one file, not the view. */
+	signal(SIGXFSZ, SIG_IGN);
 
 	if (!err)
 		announce(context);

@@ -83,6 +83,8 @@ static cvq_err explain_failure(cvq_err err, struct cvq_reason *reason)
 	case -ENOMEM:
 		return cvq_explain(reason, -ENOMEM, "out of memory");
 	case -ENOSPC:
+	case -EDQUOT:
+	case -EFBIG:
 		return cvq_explain(reason, -EIO,
 				   "there is no space to inflate it (set TMPDIR to a "
 				   "folder with more)");

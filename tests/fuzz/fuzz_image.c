@@ -6,6 +6,7 @@
  * give the same bytes.
  */
 #include <assert.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -25,8 +26,10 @@ static void check_reading(struct cvq_image *image, const struct cvq_source *sour
 		return;
 	uint8_t *whole = malloc(size);
 	uint8_t piece[509];
-	assert(cvq_image_read(image, source, whole, size, 0) == (ssize_t)size);
-	for (uint64_t at = 0; at < size; at += sizeof(piece)) {
+	ssize_t all = cvq_image_read(image, source, whole, size, 0);
+	/* What a compressed entry holds is only known when it is read. */
+	assert(all == (ssize_t)size || all == -EBADMSG);
+	for (uint64_t at = 0; all > 0 && at < size; at += sizeof(piece)) {
 		ssize_t got = cvq_image_read(image, source, piece, sizeof(piece), at);
 		assert(got > 0 && memcmp(piece, whole + at, (size_t)got) == 0);
 	}
