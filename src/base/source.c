@@ -27,3 +27,20 @@ cvq_err cvq_source_read(const struct cvq_source *source, void *buffer, size_t le
 					  memory_order_relaxed);
 	return 0;
 }
+
+cvq_err cvq_write_all(int fd, const void *buffer, size_t length, uint64_t offset)
+{
+	const char *data = buffer;
+
+	while (length > 0) {
+		ssize_t written = pwrite(fd, data, length, (off_t)offset);
+		if (written < 0 && errno == EINTR)
+			continue;
+		if (written < 0)
+			return -errno;
+		data += written;
+		offset += (uint64_t)written;
+		length -= (size_t)written;
+	}
+	return 0;
+}

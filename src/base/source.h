@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The bytes of a source file, and the count of what was read of them
+ * The bytes of a source file, and the count of what was read of them; and writing some
  */
 #ifndef CVQ_BASE_SOURCE_H
 #define CVQ_BASE_SOURCE_H
@@ -29,5 +29,9 @@ struct cvq_source {
  */
 cvq_err cvq_source_read(const struct cvq_source *source, void *buffer, size_t length,
 			uint64_t offset);
+
+/* Writes all 'length' bytes at 'offset' of 'fd'.  Returns 0, or what pwrite(2) failed with.
+ */
+cvq_err cvq_write_all(int fd, const void *buffer, size_t length, uint64_t offset);
 
 #endif

@@ -297,21 +297,6 @@ void cvq_archive_rebind(struct cvq_archive *archive, const struct cvq_source *so
 	archive->read_error = 0;
 }
 
-static cvq_err write_all(int fd, const uint8_t *data, size_t length, uint64_t offset)
-{
-	while (length > 0) {
-		ssize_t written = pwrite(fd, data, length, (off_t)offset);
-		if (written < 0 && errno == EINTR)
-			continue;
-		if (written < 0)
-			return -errno;
-		data += written;
-		offset += (uint64_t)written;
-		length -= (size_t)written;
-	}
-	return 0;
-}
-
 static cvq_err inflate_entry(struct cvq_archive *archive, zip_file_t *file, uint64_t size,
 			     int fd, uint64_t offset)
 {
@@ -326,7 +311,7 @@ static cvq_err inflate_entry(struct cvq_archive *archive, zip_file_t *file, uint
 			return done == size ? 0 : -EBADMSG;
 		if ((uint64_t)got > size - done)
 			return -EBADMSG;
-		cvq_err err = write_all(fd, piece, (size_t)got, offset + done);
+		cvq_err err = cvq_write_all(fd, piece, (size_t)got, offset + done);
 		if (err)
 			return err;
 		done += (uint64_t)got;

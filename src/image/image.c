@@ -210,6 +210,11 @@ static uint64_t extent_end(const struct cvq_image *image, size_t index)
 					       : image->summary.view_size;
 }
 
+uint64_t cvq_extent_length(const struct cvq_image *image, size_t index)
+{
+	return extent_end(image, index) - image->extents[index].start;
+}
+
 /* The last extent that starts at or before 'offset'. */
 static size_t find_extent(const struct cvq_image *image, uint64_t offset)
 {
@@ -231,11 +236,6 @@ struct range {
 	uint8_t *out;
 };
 
-static bool is_computed(const struct cvq_extent *extent)
-{
-	return extent->kind == EXTENT_SEAL || extent->kind == EXTENT_CHECKSUM;
-}
-
 /* Reads those extents of the range that are, or are not, seals and checksums. */
 static cvq_err read_range(struct cvq_image *image, const struct cvq_source *source,
 			  const struct range *range, bool computed)
@@ -243,7 +243,7 @@ static cvq_err read_range(struct cvq_image *image, const struct cvq_source *sour
 	cvq_err err = 0;
 	for (size_t i = range->first; i <= range->last && !err; i++) {
 		const struct cvq_extent *extent = &image->extents[i];
-		if (is_computed(extent) != computed)
+		if (cvq_extent_is_computed(extent) != computed)
 			continue;
 		uint64_t from = extent->start > range->start ? extent->start : range->start;
 		uint64_t end = extent_end(image, i);
@@ -254,16 +254,32 @@ static cvq_err read_range(struct cvq_image *image, const struct cvq_source *sour
 	return err;
 }
 
-ssize_t cvq_image_read(struct cvq_image *image, const struct cvq_source *source,
-		       void *buffer, size_t length, uint64_t offset)
+/* The range of 'length' > 0 bytes at 'offset', cut to the image, in which it begins. */
+static struct range find_range(const struct cvq_image *image, void *buffer, size_t length,
+			       uint64_t offset)
 {
 	uint64_t size = image->summary.view_size;
-	if (offset >= size || length == 0)
-		return 0;
 	struct range range = {.start = offset, .out = buffer};
 	range.end = length < size - offset ? offset + length : size;
 	range.first = find_extent(image, range.start);
 	range.last = find_extent(image, range.end - 1);
+	return range;
+}
+
+cvq_err cvq_image_read_numbers(struct cvq_image *image, const struct cvq_source *source,
+			       void *buffer, size_t length, uint64_t offset)
+{
+	struct range range = find_range(image, buffer, length, offset);
+	memset(buffer, 0, length);
+	return read_range(image, source, &range, false);
+}
+
+ssize_t cvq_image_read(struct cvq_image *image, const struct cvq_source *source,
+		       void *buffer, size_t length, uint64_t offset)
+{
+	if (offset >= image->summary.view_size || length == 0)
+		return 0;
+	struct range range = find_range(image, buffer, length, offset);
 
 	/* Numbers first: their CRCs are then there for the seals among them. */
 	cvq_err err = read_range(image, source, &range, false);

@@ -13,6 +13,7 @@
 #ifndef CVQ_IMAGE_IMAGE_H
 #define CVQ_IMAGE_IMAGE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -57,5 +58,22 @@ const struct cvq_image_summary *cvq_image_summary(const struct cvq_image *image)
  */
 ssize_t cvq_image_read(struct cvq_image *image, const struct cvq_source *source,
 		       void *buffer, size_t length, uint64_t offset);
+
+/* What cvq_image_write() tells and is told meanwhile. */
+struct cvq_write_watch {
+	/* Called now and then by the calling thread, with the bytes written so far; false
+	 * ends the writing. */
+	bool (*report)(void *context, uint64_t written);
+	void *context;
+};
+
+/*
+ * Writes the whole image of 'source' to the file 'fd', from its start, on all cores.
+ * The source's numbers are read and converted once, whatever the checksums are.
+ *
+ * Returns 0; -ECANCELED if 'watch' said so; or what reading or writing failed with.
+ */
+cvq_err cvq_image_write(struct cvq_image *image, const struct cvq_source *source, int fd,
+			const struct cvq_write_watch *watch);
 
 #endif

@@ -144,6 +144,22 @@ cvq_err cvq_checksums_seal(struct cvq_image *image, struct cvq_conversion *conve
 
 /* --- image.c --- */
 
+/* Whether the extent is a seal or a checksum, which all of its storage decides. */
+static inline bool cvq_extent_is_computed(const struct cvq_extent *extent)
+{
+	return extent->kind == EXTENT_SEAL || extent->kind == EXTENT_CHECKSUM;
+}
+
+/* How many bytes the extent has. */
+uint64_t cvq_extent_length(const struct cvq_image *image, size_t index);
+
+/*
+ * Reads as cvq_image_read(), but for seals and checksums, whose bytes are 0.  They
+ * cost nothing afterwards if whole pages were read, each in one piece.
+ */
+cvq_err cvq_image_read_numbers(struct cvq_image *image, const struct cvq_source *source,
+			       void *buffer, size_t length, uint64_t offset);
+
 /* Computes 'count' numbers of the conversion from number 'first' on into 'target'
  * (any alignment). */
 cvq_err cvq_image_convert(const struct cvq_image *image,

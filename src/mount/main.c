@@ -17,6 +17,7 @@
 #include <syslog.h>
 #include <unistd.h>
 
+#include "base/human.h"
 #include "cvq/cvq.h"
 #include "mount/context.h"
 #include "mount/mountpoint.h"
@@ -167,30 +168,18 @@ static int mount_view(struct cvq_context *context, const struct stat *before,
 	return fail(context, EXIT_MOUNT, context->options->mountpoint, &reason);
 }
 
-static const char *human_size(uint64_t bytes, char text[32])
-{
-	static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB"};
-	double size = (double)bytes;
-	size_t unit = 0;
-	while (size >= 1024 && unit + 1 < sizeof(units) / sizeof(*units)) {
-		size /= 1024;
-		unit++;
-	}
-	snprintf(text, 32, "%.*f %s", unit > 0, size, units[unit]);
-	return text;
-}
-
 static void announce(const struct cvq_context *context)
 {
 	const struct cvq_census *census = &context->census;
-	char source[32];
-	char view[32];
+	char source[CVQ_HUMAN_SIZE];
+	char view[CVQ_HUMAN_SIZE];
 
 	printf("%s on %s: %s%llu files converted (%s -> %s), %llu passed through\n",
 	       context->options->source, context->options->mountpoint,
 	       census->complete ? "" : "at least ", (unsigned long long)census->converted,
-	       human_size(census->source_bytes, source),
-	       human_size(census->view_bytes, view), (unsigned long long)census->passed);
+	       cvq_human_size(census->source_bytes, source),
+	       cvq_human_size(census->view_bytes, view),
+	       (unsigned long long)census->passed);
 	fflush(stdout);
 }
 

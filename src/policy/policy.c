@@ -234,6 +234,15 @@ static const struct option *find_option(const char *name)
 	return NULL;
 }
 
+const char *cvq_policy_option_name(size_t index, bool *takes_value)
+{
+	if (index >= sizeof(options) / sizeof(*options))
+		return NULL;
+	if (takes_value)
+		*takes_value = options[index].takes_value;
+	return options[index].name;
+}
+
 bool cvq_policy_has_option(const char *name, bool *takes_value)
 {
 	const struct option *option = find_option(name);

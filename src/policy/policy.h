@@ -59,6 +59,10 @@ cvq_err cvq_policy_set(struct cvq_policy *policy, const char *name, const char *
 /* Whether both name one option: mount options have underscores in place of dashes. */
 bool cvq_policy_same_name(const char *a, const char *b);
 
+/* The name of cvq_policy_set()'s option number 'index', NULL behind the last one; and
+ * whether it takes a value, unless 'takes_value' is NULL. */
+const char *cvq_policy_option_name(size_t index, bool *takes_value);
+
 /* Whether 'name' is one of cvq_policy_set()'s, and whether it takes a value. */
 bool cvq_policy_has_option(const char *name, bool *takes_value);
 

@@ -89,7 +89,8 @@ static cvq_err explain_failure(cvq_err err, struct cvq_reason *reason)
 				   "there is no space to inflate it (set TMPDIR to a "
 				   "folder with more)");
 	case -EBADMSG:
-		return cvq_explain(reason, -EIO, "one of its compressed entries is damaged");
+		return cvq_explain(reason, -EIO,
+				   "one of its compressed entries is damaged");
 	default:
 		return cvq_explain(reason, -EIO, "cannot read the source: %s",
 				   strerror(-err));

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Writing a whole image
+ *
+ * Threads take pieces of the image one after the other and write them without seals
+ * and checksums.  When all numbers have been read once, their CRCs are known, and the
+ * few bytes that were left out follow.
+ */
+#include "image/image.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "image/layout.h"
+
+/* A multiple of CVQ_PAGE_BYTES, so that no page is read in two pieces. */
+#define PIECE_BYTES (1u << 20)
+
+#define MAX_THREADS 16
+
+struct writing {
+	struct cvq_image *image;
+	const struct cvq_source *source;
+	int fd;
+	const struct cvq_write_watch *watch;
+	_Atomic uint64_t next; /* where the next piece begins */
+	_Atomic uint64_t written;
+	atomic_int error;
+};
+
+static cvq_err write_piece(struct writing *writing, uint8_t *buffer, uint64_t start)
+{
+	uint64_t left = writing->image->summary.view_size - start;
+	size_t length = left < PIECE_BYTES ? (size_t)left : PIECE_BYTES;
+	cvq_err err = cvq_image_read_numbers(writing->image, writing->source, buffer,
+					     length, start);
+	if (!err)
+		err = cvq_write_all(writing->fd, buffer, length, start);
+	if (!err)
+		atomic_fetch_add(&writing->written, length);
+	return err;
+}
+
+/* Writes pieces until there is none left or somebody failed. */
+static void write_pieces(struct writing *writing, bool reports)
+{
+	const struct cvq_write_watch *watch = reports ? writing->watch : NULL;
+	uint64_t size = writing->image->summary.view_size;
+	cleanup_free uint8_t *buffer = malloc(PIECE_BYTES);
+	cvq_err err = buffer ? 0 : -ENOMEM;
+	while (!err && !atomic_load(&writing->error)) {
+		uint64_t start = atomic_fetch_add(&writing->next, PIECE_BYTES);
+		if (start >= size)
+			break;
+		err = write_piece(writing, buffer, start);
+		if (!err && watch &&
+		    !watch->report(watch->context, atomic_load(&writing->written)))
+			err = -ECANCELED;
+	}
+	if (err)
+		atomic_store(&writing->error, err);
+}
+
+static void *run_thread(void *writing)
+{
+	write_pieces(writing, false);
+	return NULL;
+}
+
+static void write_on_all_cores(struct writing *writing)
+{
+	pthread_t threads[MAX_THREADS];
+	uint64_t pieces = writing->image->summary.view_size / PIECE_BYTES;
+	long cores = sysconf(_SC_NPROCESSORS_ONLN);
+	unsigned started = 0;
+	while (started < MAX_THREADS && started + 1 < cores && started < pieces &&
+	       pthread_create(&threads[started], NULL, run_thread, writing) == 0)
+		started++;
+	write_pieces(writing, true);
+	while (started > 0)
+		pthread_join(threads[--started], NULL);
+}
+
+static cvq_err write_checksums(struct writing *writing)
+{
+	struct cvq_image *image = writing->image;
+	cvq_err err = 0;
+	for (size_t i = 0; i < image->extent_count && !err; i++) {
+		const struct cvq_extent *extent = &image->extents[i];
+		uint8_t bytes[4];
+		if (!cvq_extent_is_computed(extent))
+			continue;
+		size_t length = (size_t)cvq_extent_length(image, i);
+		ssize_t got = cvq_image_read(image, writing->source, bytes, length,
+					     extent->start);
+		err = got < 0 ? (cvq_err)got
+			      : cvq_write_all(writing->fd, bytes, length, extent->start);
+	}
+	return err;
+}
+
+cvq_err cvq_image_write(struct cvq_image *image, const struct cvq_source *source, int fd,
+			const struct cvq_write_watch *watch)
+{
+	struct writing writing = {
+		.image = image, .source = source, .fd = fd, .watch = watch};
+	write_on_all_cores(&writing);
+	cvq_err err = atomic_load(&writing.error);
+	return err ? err : write_checksums(&writing);
+}
