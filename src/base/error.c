@@ -47,3 +47,15 @@ cvq_err cvq_explain(struct cvq_reason *reason, cvq_err code, const char *format,
 	make_readable(reason->text);
 	return code;
 }
+
+void cvq_list_names(const char *const *names, char *text, size_t size)
+{
+	size_t length = 0;
+
+	text[0] = '\0';
+	for (size_t i = 0; names[i] && length < size; i++) {
+		const char *separator = i == 0 ? "" : names[i + 1] ? ", " : " or ";
+		length += (size_t)snprintf(text + length, size - length, "%s%s", separator,
+					   names[i]);
+	}
+}

@@ -5,6 +5,8 @@
 #ifndef CVQ_BASE_ERROR_H
 #define CVQ_BASE_ERROR_H
 
+#include <stddef.h>
+
 /* The type name is the contract: 0, or a negative errno value. */
 typedef int cvq_err;
 
@@ -25,5 +27,8 @@ struct cvq_reason {
 /* Writes the sentence (if 'reason' is not NULL) and returns 'code'. */
 cvq_err cvq_explain(struct cvq_reason *reason, cvq_err code, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
+
+/* Writes names, of which the last is NULL, as a reason lists them: "a, b or c". */
+void cvq_list_names(const char *const *names, char *text, size_t size);
 
 #endif

@@ -269,9 +269,11 @@ int main(int argc, char **argv)
 		.log = {.program = "cvq-mount", .most = CVQ_LOG_INFO},
 	};
 	struct cvq_reason reason = {"out of memory (end other programs)"};
+	char *place;
 	int code = 0;
-	if (cvq_mount_options_parse(&options, argc, argv, &reason)) {
-		code = fail(&context, EXIT_USAGE, NULL, &reason);
+	if (cvq_mount_options_parse(&options, argc, argv, &place, &reason)) {
+		code = fail(&context, EXIT_USAGE, place, &reason);
+		free(place);
 	} else if (options.help) {
 		fputs(cvq_mount_usage, stdout);
 	} else if (options.version) {

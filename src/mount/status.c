@@ -101,22 +101,6 @@ static json_t *describe_patterns(const struct cvq_globs *globs)
 	return patterns;
 }
 
-static json_t *describe_options(const struct cvq_context *context)
-{
-	const struct cvq_policy *policy = cvq_view_policy(context->view);
-	json_t *align = policy->align ? json_integer(policy->align) : json_string("source");
-
-	return json_pack("{s:s, s:s, s:s, s:o, s:s, s:f, s:o, s:o, s:o, s:b}", "dtype",
-			 cvq_dtype_name(policy->dtype), "overflow",
-			 cvq_overflow_name(policy->overflow), "checksum",
-			 cvq_checksum_name(policy->checksum), "align", align, "symlinks",
-			 cvq_symlinks_name(policy->symlinks), "timeout", policy->timeout,
-			 "convert", describe_patterns(&policy->convert_files), "keep",
-			 describe_patterns(&policy->keep_files), "keep_tensor",
-			 describe_patterns(&policy->keep_tensors), "passthrough",
-			 (int)context->passthrough.negotiated);
-}
-
 /* A path need not be UTF-8, which JSON insists on; what is not is shown as '?'. */
 static json_t *describe_text(const char *text)
 {
@@ -129,6 +113,24 @@ static json_t *describe_text(const char *text)
 		if (*c & 0x80)
 			*c = '?';
 	return json_string(safe);
+}
+
+static json_t *describe_options(const struct cvq_context *context)
+{
+	const struct cvq_policy *policy = cvq_view_policy(context->view);
+	const char *config = context->options->config;
+	json_t *align = policy->align ? json_integer(policy->align) : json_string("source");
+
+	return json_pack("{s:o, s:s, s:s, s:s, s:o, s:s, s:f, s:o, s:o, s:o, s:b}",
+			 "config", config ? describe_text(config) : json_null(), "dtype",
+			 cvq_dtype_name(policy->dtype), "overflow",
+			 cvq_overflow_name(policy->overflow), "checksum",
+			 cvq_checksum_name(policy->checksum), "align", align, "symlinks",
+			 cvq_symlinks_name(policy->symlinks), "timeout", policy->timeout,
+			 "convert", describe_patterns(&policy->convert_files), "keep",
+			 describe_patterns(&policy->keep_files), "keep_tensor",
+			 describe_patterns(&policy->keep_tensors), "passthrough",
+			 (int)context->passthrough.negotiated);
 }
 
 static json_t *describe_last_error(struct cvq_statistics *statistics)

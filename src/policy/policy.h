@@ -2,7 +2,7 @@
 /*
  * The policy: which files and tensors are converted, and how
  *
- * Filled once (defaults, then options), then only read.
+ * Filled once (defaults, then a configuration, then options), then only read.
  */
 #ifndef CVQ_POLICY_POLICY_H
 #define CVQ_POLICY_POLICY_H
@@ -20,6 +20,8 @@ struct cvq_globs {
 	size_t count;
 	size_t capacity;
 };
+
+void cvq_globs_clear(struct cvq_globs *globs);
 
 /* When a symlink of the source is shown as the file it points to. */
 enum cvq_symlinks {
