@@ -110,6 +110,20 @@ static int open_source(struct cvq_context *context)
 	return fail(context, EXIT_SOURCE, options->source, &reason);
 }
 
+static void warn_of_aliases(struct cvq_context *context)
+{
+	const struct cvq_aliases *aliases = &context->options->policy.aliases;
+	struct cvq_reason reason;
+
+	for (size_t i = 0; i < aliases->count; i++) {
+		const struct cvq_alias *alias = &aliases->list[i];
+		if (cvq_view_check_alias(context->view, alias, &reason))
+			cvq_log(&context->log, CVQ_LOG_WARNING, "%s:%u: [alias] %s: %s",
+				context->options->config, alias->line, alias->path,
+				reason.text);
+	}
+}
+
 /* ========================================================================== */
 /*                                  Mounting                                  */
 /* ========================================================================== */
@@ -221,6 +235,7 @@ static int run(struct cvq_context *context)
 	code = code ? code : check_mountpoint(context, &before);
 	if (code)
 		return code;
+	warn_of_aliases(context);
 	cvq_view_count(context->view, CENSUS_SECONDS, &context->census);
 	code = mount_view(context, &before, &session);
 	if (code)
@@ -261,9 +276,11 @@ int main(int argc, char **argv)
 		.log = {.program = "cvq-mount", .most = CVQ_LOG_INFO},
 	};
 	struct cvq_reason reason = {"out of memory (end other programs)"};
+	char *place;
 	int code = 0;
-	if (cvq_mount_options_parse(&options, argc, argv, &reason)) {
-		code = fail(&context, EXIT_USAGE, NULL, &reason);
+	if (cvq_mount_options_parse(&options, argc, argv, &place, &reason)) {
+		code = fail(&context, EXIT_USAGE, place, &reason);
+		free(place);
 	} else if (options.help) {
 		fputs(cvq_mount_usage, stdout);
 	} else if (options.version) {

@@ -3,15 +3,20 @@
  * Every option is one entry of one table, and may be written in three ways:
  * --max-threads=4, --max-threads 4, or -o max_threads=4.  Options of the policy
  * are handed down to it by name.
+ *
+ * The configuration lies under the options, wherever among them it is named.  So
+ * they are read once to find out which one it is, and again over what it says.
  */
 #include "mount/options.h"
 
 #include <errno.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "policy/config.h"
 
 const char cvq_mount_usage[] =
 	"usage: cvq-mount [options] SOURCE MOUNTPOINT\n"
@@ -32,6 +37,8 @@ const char cvq_mount_usage[] =
 	"  --symlinks auto|follow|keep\n"
 	"                            links that leave SOURCE as the files they point to\n"
 	"  --timeout SECONDS         how long names and sizes may be cached (default 1)\n"
+	"  --config FILE             the configuration, in place of ~/.config/cvq/cvq.ini\n"
+	"                            or /etc/cvq.ini; the options above win over it\n"
 	"  -f, --foreground          stay in the foreground\n"
 	"  -d, --debug               the same, and print every request\n"
 	"  -o OPTION[,OPTION...]     the options above with underscores, and mount "
@@ -50,13 +57,25 @@ const char cvq_mount_usage[] =
 /*                                 One option                                 */
 /* ========================================================================== */
 
+static cvq_err set_text(char **text, const char *value)
+{
+	free(*text);
+	*text = strdup(value);
+	return *text ? 0 : -ENOMEM;
+}
+
+static cvq_err set_config(struct cvq_mount_options *options, const char *value,
+			  struct cvq_reason *reason)
+{
+	(void)reason;
+	return set_text(&options->config, value);
+}
+
 static cvq_err set_fsname(struct cvq_mount_options *options, const char *value,
 			  struct cvq_reason *reason)
 {
 	(void)reason;
-	free(options->fsname);
-	options->fsname = strdup(value);
-	return options->fsname ? 0 : -ENOMEM;
+	return set_text(&options->fsname, value);
 }
 
 static cvq_err set_max_threads(struct cvq_mount_options *options, const char *value,
@@ -93,6 +112,7 @@ static const struct own_option {
 	{"auto-unmount", 0, FLAG(auto_unmount), NULL},
 	{"nonempty", 0, FLAG(nonempty), NULL},
 	{"noexec", 0, FLAG(noexec), NULL},
+	{"config", 0, 0, set_config},
 	{"fsname", 0, 0, set_fsname},
 	{"max-threads", 0, 0, set_max_threads},
 };
@@ -308,19 +328,9 @@ static cvq_err parse_all(struct arguments *arguments)
 	return 0;
 }
 
-cvq_err cvq_mount_options_parse(struct cvq_mount_options *options, int argc,
-				char *const argv[], struct cvq_reason *reason)
+static cvq_err check_words(const struct cvq_mount_options *options,
+			   struct cvq_reason *reason)
 {
-	*options = (struct cvq_mount_options){0};
-	cvq_err err = cvq_policy_init(&options->policy);
-	if (err)
-		return err;
-
-	struct arguments arguments = {
-		.left = argv + (argc > 0), .options = options, .reason = reason};
-	err = parse_all(&arguments);
-	if (err || options->help || options->version)
-		return err;
 	if (!options->mountpoint)
 		return cvq_explain(reason, -EINVAL,
 				   "%s is missing (use cvq-mount [options] SOURCE "
@@ -333,8 +343,68 @@ cvq_err cvq_mount_options_parse(struct cvq_mount_options *options, int argc,
 	return 0;
 }
 
+/* ========================================================================== */
+/*                              The configuration                             */
+/* ========================================================================== */
+
+/* Reads the configuration at 'path' into the policy. */
+static cvq_err read_config(struct cvq_policy *policy, const char *path, char **place,
+			   struct cvq_reason *reason)
+{
+	unsigned line;
+	cvq_err err = cvq_config_read(policy, path, &line, reason);
+	if (!err || err == -ENOMEM)
+		return err;
+	int length = line > 0 ? asprintf(place, "%s:%u", path, line)
+			      : asprintf(place, "%s", path);
+	if (length >= 0)
+		return err;
+	*place = NULL;
+	return -ENOMEM;
+}
+
+static cvq_err set_defaults(struct cvq_mount_options *options)
+{
+	*options = (struct cvq_mount_options){0};
+	return cvq_policy_init(&options->policy);
+}
+
+cvq_err cvq_mount_options_parse(struct cvq_mount_options *options, int argc,
+				char *const argv[], char **place, struct cvq_reason *reason)
+{
+	struct arguments arguments = {
+		.left = argv + (argc > 0), .options = options, .reason = reason};
+	const struct arguments again = arguments;
+
+	*place = NULL;
+	cvq_err err = set_defaults(options);
+	err = err ? err : parse_all(&arguments);
+	if (err || options->help || options->version)
+		return err;
+	err = check_words(options, reason);
+	cleanup_free char *config = steal_pointer(options->config);
+	if (!err && !config)
+		err = cvq_config_find(&config);
+	if (err || !config)
+		return err;
+
+	cvq_mount_options_release(options);
+	arguments = again;
+	err = set_defaults(options);
+	err = err ? err : read_config(&options->policy, config, place, reason);
+	err = err ? err : parse_all(&arguments);
+	if (err)
+		return err;
+	free(options->config);
+	options->config = realpath(config, NULL);
+	if (!options->config)
+		options->config = steal_pointer(config);
+	return 0;
+}
+
 void cvq_mount_options_release(struct cvq_mount_options *options)
 {
 	cvq_policy_release(&options->policy);
+	free(options->config);
 	free(options->fsname);
 }

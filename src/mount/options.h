@@ -13,6 +13,7 @@
 struct cvq_mount_options {
 	const char *source;     /* as given, or NULL */
 	const char *mountpoint; /* as given, or NULL */
+	char *config;           /* the configuration that was read, or NULL */
 	struct cvq_policy policy;
 	bool help;
 	bool version;
@@ -29,11 +30,14 @@ struct cvq_mount_options {
 };
 
 /*
- * Reads the command line.  Returns 0, also when --help or --version make the rest
- * superfluous; -EINVAL with the reason; -ENOMEM.  Release in any case.
+ * Reads the command line, and the configuration below it.  Returns 0, also when
+ * --help or --version make the rest superfluous; -ENOMEM; or another negative errno
+ * with the reason, and in '*place' what it is about: "/etc/cvq.ini:7", to be freed,
+ * or NULL for the command line.  Release in any case.
  */
 cvq_err cvq_mount_options_parse(struct cvq_mount_options *options, int argc,
-				char *const argv[], struct cvq_reason *reason);
+				char *const argv[], char **place,
+				struct cvq_reason *reason);
 void cvq_mount_options_release(struct cvq_mount_options *options);
 
 /* What --help prints. */

@@ -38,7 +38,7 @@ static void globs_remove(struct cvq_globs *globs, const char *pattern)
 {
 	size_t kept = 0;
 	for (size_t i = 0; i < globs->count; i++) {
-		if (strcmp(globs->patterns[i], pattern) == 0)
+		if (strcasecmp(globs->patterns[i], pattern) == 0)
 			free(globs->patterns[i]);
 		else
 			globs->patterns[kept++] = globs->patterns[i];
@@ -46,7 +46,7 @@ static void globs_remove(struct cvq_globs *globs, const char *pattern)
 	globs->count = kept;
 }
 
-static void globs_release(struct cvq_globs *globs)
+void cvq_globs_clear(struct cvq_globs *globs)
 {
 	for (size_t i = 0; i < globs->count; i++)
 		free(globs->patterns[i]);
@@ -92,6 +92,47 @@ bool cvq_policy_keeps_tensor(const struct cvq_policy *policy, const char *name)
 }
 
 /* ========================================================================== */
+/*                                   Aliases                                  */
+/* ========================================================================== */
+
+cvq_err cvq_policy_add_alias(struct cvq_policy *policy, const char *path,
+			     const char *target, unsigned line)
+{
+	struct cvq_aliases *aliases = &policy->aliases;
+	if (cvq_policy_find_alias(policy, path))
+		return -EEXIST;
+	cleanup_free char *own_path = strdup(path);
+	cleanup_free char *own_target = strdup(target);
+	if (!own_path || !own_target ||
+	    cvq_grow((void **)&aliases->list, &aliases->capacity, aliases->count,
+		     sizeof(*aliases->list)))
+		return -ENOMEM;
+	aliases->list[aliases->count++] = (struct cvq_alias){
+		steal_pointer(own_path), steal_pointer(own_target), line};
+	return 0;
+}
+
+/* There are few, and mostly none: they are looked for one after the other. */
+const struct cvq_alias *cvq_policy_find_alias(const struct cvq_policy *policy,
+					      const char *path)
+{
+	for (size_t i = 0; i < policy->aliases.count; i++)
+		if (strcmp(policy->aliases.list[i].path, path) == 0)
+			return &policy->aliases.list[i];
+	return NULL;
+}
+
+static void release_aliases(struct cvq_aliases *aliases)
+{
+	for (size_t i = 0; i < aliases->count; i++) {
+		free(aliases->list[i].path);
+		free(aliases->list[i].target);
+	}
+	free(aliases->list);
+	*aliases = (struct cvq_aliases){0};
+}
+
+/* ========================================================================== */
 /*                                   Options                                  */
 /* ========================================================================== */
 
@@ -99,15 +140,14 @@ bool cvq_policy_keeps_tensor(const struct cvq_policy *policy, const char *name)
 static cvq_err choose(unsigned *choice, const char *const *names, const char *value,
 		      struct cvq_reason *reason)
 {
-	char known[64] = "";
 	for (unsigned i = 0; names[i]; i++) {
 		if (strcmp(names[i], value) == 0) {
 			*choice = i;
 			return 0;
 		}
-		strcat(known, i ? (names[i + 1] ? ", " : " or ") : "");
-		strcat(known, names[i]);
 	}
+	char known[64];
+	cvq_list_names(names, known, sizeof(known));
 	return cvq_explain(reason, -EINVAL, "'%.60s' is not one of its values (use %s)",
 			   value, known);
 }
@@ -179,7 +219,7 @@ static cvq_err set_convert(struct cvq_policy *policy, const char *value,
 			   struct cvq_reason *reason)
 {
 	if (!policy->convert_given)
-		globs_release(&policy->convert_files);
+		cvq_globs_clear(&policy->convert_files);
 	policy->convert_given = true;
 	return add_pattern(&policy->convert_files, value, reason);
 }
@@ -287,9 +327,10 @@ cvq_err cvq_policy_init(struct cvq_policy *policy)
 
 void cvq_policy_release(struct cvq_policy *policy)
 {
-	globs_release(&policy->convert_files);
-	globs_release(&policy->keep_files);
-	globs_release(&policy->keep_tensors);
+	cvq_globs_clear(&policy->convert_files);
+	cvq_globs_clear(&policy->keep_files);
+	cvq_globs_clear(&policy->keep_tensors);
+	release_aliases(&policy->aliases);
 }
 
 const char *cvq_dtype_name(enum cvq_dtype dtype)

@@ -100,8 +100,12 @@ view=$work/view
 mkdir "$original" "$view"
 cd "$work" # programs that leave files behind leave them here
 
-# Nobody's own configuration, and reports of daemons where we find them.
+# Nobody's configuration (an empty one of ours hides this machine's), and reports of
+# daemons where we find them.
 export HOME=$work XDG_CONFIG_HOME=$work/config PYTHONDONTWRITEBYTECODE=1
+config=$XDG_CONFIG_HOME/cvq/cvq.ini
+mkdir -p "${config%/*}"
+: >"$config"
 reports=log_path=$work/sanitizer
 export ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}$reports
 export UBSAN_OPTIONS=${UBSAN_OPTIONS:+$UBSAN_OPTIONS:}$reports:print_stacktrace=1

@@ -6,7 +6,9 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include <cmocka.h>
 
@@ -14,9 +16,43 @@
 
 #define MOST_ARGUMENTS 12
 
+static char folder[] = "/tmp/cvq-test-options-XXXXXX";
+
+/* Writes the configuration that is found if none is named. */
+static void write_config(const char *text)
+{
+	char path[64];
+	snprintf(path, sizeof(path), "%s/cvq/cvq.ini", folder);
+	FILE *file = fopen(path, "w");
+	assert_non_null(file);
+	fputs(text, file);
+	assert_int_equal(fclose(file), 0);
+}
+
+/* An empty one at first, so that none of this machine's is read. */
+static int set_up(void **state)
+{
+	(void)state;
+	char path[64];
+	assert_non_null(mkdtemp(folder));
+	snprintf(path, sizeof(path), "%s/cvq", folder);
+	assert_int_equal(mkdir(path, 0755), 0);
+	assert_int_equal(setenv("XDG_CONFIG_HOME", folder, 1), 0);
+	write_config("");
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	char command[64];
+	snprintf(command, sizeof(command), "rm -rf '%s'", folder);
+	return system(command);
+}
+
 /* Splits the line at blanks. */
-static cvq_err parse(struct cvq_mount_options *parsed, const char *line,
-		     struct cvq_reason *reason)
+static cvq_err parse_place(struct cvq_mount_options *parsed, const char *line, char **place,
+			   struct cvq_reason *reason)
 {
 	static char text[512];
 	char *arguments[MOST_ARGUMENTS + 2] = {(char[]){"cvq-mount"}};
@@ -28,7 +64,17 @@ static cvq_err parse(struct cvq_mount_options *parsed, const char *line,
 		if (*word)
 			arguments[count++] = word;
 	*reason = (struct cvq_reason){""};
-	return cvq_mount_options_parse(parsed, count, arguments, reason);
+	return cvq_mount_options_parse(parsed, count, arguments, place, reason);
+}
+
+static cvq_err parse(struct cvq_mount_options *parsed, const char *line,
+		     struct cvq_reason *reason)
+{
+	char *place;
+	cvq_err err = parse_place(parsed, line, &place, reason);
+	if (place)
+		fail_msg("'%s' is about the configuration %s", line, place);
+	return err;
 }
 
 static void test_wrong_usage(void **state)
@@ -51,6 +97,7 @@ static void test_wrong_usage(void **state)
 		{"a b --dtype", "--dtype: a value is missing"},
 		{"-o dtype a b", "dtype: a value is missing"},
 		{"-o fsname= a b", "fsname: a value is missing"},
+		{"--config", "--config: a value is missing"},
 		{"--dtype fp8 a b", "--dtype: 'fp8' is not one of its values"},
 		{"--dtype=FP16 a b", "--dtype: 'FP16' is not one of its values"},
 		{"-o overflow=wrap a b", "overflow: 'wrap' is not one of its values"},
@@ -191,6 +238,81 @@ static void test_help_needs_nothing_else(void **state)
 	cvq_mount_options_release(&options);
 }
 
+/* The configuration is read first, wherever on the command line it is named. */
+static void test_configuration(void **state)
+{
+	(void)state;
+	char line[256];
+	struct cvq_mount_options options;
+	write_config("[format]\ndtype = bf16\nalign = 128\n[files]\nkeep = a.pt *hift*\n");
+
+	parse_right(&options, "a b");
+	assert_int_equal(options.policy.dtype, CVQ_BF16);
+	assert_non_null(cvq_policy_keeping_pattern(&options.policy, "a.pt"));
+	assert_null(cvq_policy_keeping_pattern(&options.policy, "spk2info.pt"));
+	assert_non_null(strstr(options.config, "/cvq/cvq.ini"));
+	cvq_mount_options_release(&options);
+
+	static const char *const lines[] = {
+		"--align=64 --quantize-hift --keep b.pt --config %s/cvq/cvq.ini a b",
+		"--config=%s/cvq/cvq.ini --align=64 --quantize-hift --keep b.pt a b",
+		"a b --keep b.pt -o align=64,config=%s/cvq/cvq.ini,quantize_hift",
+		"--config x a b -oquantize_hift,keep=b.pt,align=64,config=%s/cvq/cvq.ini",
+		"--align=64 --quantize-hift --keep b.pt a b", /* by default */
+	};
+	for (size_t i = 0; i < sizeof(lines) / sizeof(*lines); i++) {
+		snprintf(line, sizeof(line), lines[i], folder);
+		parse_right(&options, line);
+		assert_int_equal(options.policy.dtype, CVQ_BF16);
+		assert_int_equal(options.policy.align, 64);
+		assert_int_equal(options.policy.keep_files.count, 2);
+		assert_string_equal(options.policy.keep_files.patterns[0], "a.pt");
+		assert_string_equal(options.policy.keep_files.patterns[1], "b.pt");
+		assert_string_equal(options.source, "a");
+		cvq_mount_options_release(&options);
+	}
+	parse_right(&options, "a b --config /dev/null");
+	assert_int_equal(options.policy.dtype, CVQ_FP16);
+	assert_string_equal(options.config, "/dev/null");
+	cvq_mount_options_release(&options);
+	write_config("");
+}
+
+static void assert_wrong_config(const char *line, const char *where, const char *message)
+{
+	struct cvq_mount_options options;
+	struct cvq_reason reason;
+	char *place;
+	assert_true(parse_place(&options, line, &place, &reason) < 0);
+	assert_non_null(place);
+	size_t length = place ? strlen(place) : 0;
+	if (length < strlen(where) || strcmp(place + length - strlen(where), where) != 0)
+		fail_msg("'%s' is about %s, not %s", line, place, where);
+	assert_non_null(strstr(reason.text, message));
+	free(place);
+	cvq_mount_options_release(&options);
+}
+
+static void test_wrong_configuration(void **state)
+{
+	(void)state;
+	struct cvq_mount_options options;
+	struct cvq_reason reason;
+	assert_wrong_config("a b --config /none/cvq.ini", "/none/cvq.ini", "no such file");
+	assert_wrong_config("a b -o config=/", "/", "it is not a file");
+
+	write_config("[format]\n\ndtype = fp8\n");
+	assert_wrong_config("a b", "/cvq/cvq.ini:3", "[format] dtype: 'fp8' is not one of");
+	assert_wrong_config("--dtype fp16 a b", "/cvq/cvq.ini:3", "'fp8' is not one of");
+	/* The command line is looked at first, and help whatever else is wrong. */
+	assert_int_equal(parse(&options, "a b --dtype fp4", &reason), -EINVAL);
+	assert_non_null(strstr(reason.text, "fp4"));
+	cvq_mount_options_release(&options);
+	parse_right(&options, "--help");
+	cvq_mount_options_release(&options);
+	write_config("");
+}
+
 /* Usage names every option that the table has. */
 static void test_usage_is_complete(void **state)
 {
@@ -220,7 +342,9 @@ int main(void)
 		cmocka_unit_test(test_escapes),
 		cmocka_unit_test(test_names_with_dashes),
 		cmocka_unit_test(test_help_needs_nothing_else),
+		cmocka_unit_test(test_configuration),
+		cmocka_unit_test(test_wrong_configuration),
 		cmocka_unit_test(test_usage_is_complete),
 	};
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, set_up, tear_down);
 }
