@@ -73,26 +73,6 @@ static int fail(const struct cvq_context *context, enum exit_code code, const ch
 /*                                 The source                                 */
 /* ========================================================================== */
 
-static void explain_source(cvq_err err, const char *path, struct cvq_reason *reason)
-{
-	if (err == -ENOENT) {
-		cvq_explain(reason, err,
-			    "there is no such directory (give the one that holds the "
-			    "checkpoints)");
-	} else if (err == -ENOTDIR) {
-		cleanup_free char *parent = cvq_parent_path(path);
-		cvq_explain(reason, err,
-			    "it is not a directory (give the one that holds it: %.100s)",
-			    parent ? parent : "");
-	} else if (err == -EACCES) {
-		cvq_explain(reason, err,
-			    "you may not read it (ask its owner, or mount as root)");
-	} else {
-		cvq_explain(reason, err, "it cannot be opened: %s (check its path)",
-			    strerror(-err));
-	}
-}
-
 static int open_source(struct cvq_context *context)
 {
 	const struct cvq_mount_options *options = context->options;
@@ -106,7 +86,7 @@ static int open_source(struct cvq_context *context)
 	if (!err)
 		return 0;
 	struct cvq_reason reason;
-	explain_source(err, options->source, &reason);
+	cvq_view_explain_open(err, options->source, &reason);
 	return fail(context, EXIT_SOURCE, options->source, &reason);
 }
 

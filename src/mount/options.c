@@ -11,7 +11,6 @@
 
 #include <errno.h>
 #include <stddef.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -347,22 +346,6 @@ static cvq_err check_words(const struct cvq_mount_options *options,
 /*                              The configuration                             */
 /* ========================================================================== */
 
-/* Reads the configuration at 'path' into the policy. */
-static cvq_err read_config(struct cvq_policy *policy, const char *path, char **place,
-			   struct cvq_reason *reason)
-{
-	unsigned line;
-	cvq_err err = cvq_config_read(policy, path, &line, reason);
-	if (!err || err == -ENOMEM)
-		return err;
-	int length = line > 0 ? asprintf(place, "%s:%u", path, line)
-			      : asprintf(place, "%s", path);
-	if (length >= 0)
-		return err;
-	*place = NULL;
-	return -ENOMEM;
-}
-
 static cvq_err set_defaults(struct cvq_mount_options *options)
 {
 	*options = (struct cvq_mount_options){0};
@@ -391,7 +374,7 @@ cvq_err cvq_mount_options_parse(struct cvq_mount_options *options, int argc,
 	cvq_mount_options_release(options);
 	arguments = again;
 	err = set_defaults(options);
-	err = err ? err : read_config(&options->policy, config, place, reason);
+	err = err ? err : cvq_config_load(&options->policy, config, place, reason);
 	err = err ? err : parse_all(&arguments);
 	if (err)
 		return err;

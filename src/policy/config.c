@@ -422,3 +422,18 @@ cvq_err cvq_config_find(char **path)
 		return 0;
 	return *path ? 0 : -ENOMEM;
 }
+
+cvq_err cvq_config_load(struct cvq_policy *policy, const char *path, char **place,
+			struct cvq_reason *reason)
+{
+	unsigned line;
+	cvq_err err = cvq_config_read(policy, path, &line, reason);
+	if (!err || err == -ENOMEM)
+		return err;
+	int length = line > 0 ? asprintf(place, "%s:%u", path, line)
+			      : asprintf(place, "%s", path);
+	if (length >= 0)
+		return err;
+	*place = NULL;
+	return -ENOMEM;
+}

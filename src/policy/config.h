@@ -26,4 +26,8 @@ cvq_err cvq_config_find(char **path);
 cvq_err cvq_config_read(struct cvq_policy *policy, const char *path, unsigned *line,
 			struct cvq_reason *reason);
 
+/* The same, but the place is a text to be freed, "FILE" or "FILE:LINE". */
+cvq_err cvq_config_load(struct cvq_policy *policy, const char *path, char **place,
+			struct cvq_reason *reason);
+
 #endif

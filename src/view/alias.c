@@ -50,9 +50,10 @@ cvq_err cvq_view_check_alias(struct cvq_view *view, const struct cvq_alias *alia
 {
 	cvq_err err = look_up_folder(view, alias);
 	if (err)
-		return cvq_explain(reason, err,
-				   "its folder is missing, so the name is not shown (create "
-				   "the folder in the source)");
+		return cvq_explain(
+			reason, err,
+			"its folder is missing, so the name is not shown (create "
+			"the folder in the source)");
 	cleanup_entry struct cvq_entry entry;
 	err = cvq_view_lookup(view, alias->path, &entry);
 	if (err)

@@ -84,6 +84,26 @@ cvq_err cvq_view_open(const char *path, const struct cvq_policy *policy, bool fo
 	return 0;
 }
 
+void cvq_view_explain_open(cvq_err err, const char *path, struct cvq_reason *reason)
+{
+	if (err == -ENOENT) {
+		cvq_explain(reason, err,
+			    "there is no such directory (give the one that holds the "
+			    "checkpoints)");
+	} else if (err == -ENOTDIR) {
+		const char *slash = strrchr(path, '/');
+		cvq_explain(reason, err,
+			    "it is not a directory (give the one that holds it: %.*s)",
+			    slash > path ? (int)(slash - path) : 1, slash ? path : ".");
+	} else if (err == -EACCES) {
+		cvq_explain(reason, err,
+			    "you may not read it (ask its owner, or run as root)");
+	} else {
+		cvq_explain(reason, err, "it cannot be opened: %s (check its path)",
+			    strerror(-err));
+	}
+}
+
 void cvq_view_close(struct cvq_view *view)
 {
 	if (!view)

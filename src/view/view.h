@@ -76,6 +76,9 @@ cvq_err cvq_view_open(const char *path, const struct cvq_policy *policy, bool fo
 		      struct cvq_view **view);
 void cvq_view_close(struct cvq_view *view);
 
+/* Says why cvq_view_open() failed with 'err' for 'path', and what to do. */
+void cvq_view_explain_open(cvq_err err, const char *path, struct cvq_reason *reason);
+
 const struct cvq_policy *cvq_view_policy(const struct cvq_view *view);
 
 /* The counters that all reading through this view adds to. */

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: MIT */
+#include "cli/progress.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/human.h"
+
+#define SECONDS_BETWEEN 0.1
+#define BAR_WIDTH       24
+
+static double now(void)
+{
+	struct timespec time;
+	clock_gettime(CLOCK_MONOTONIC, &time);
+	return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
+}
+
+static bool shows_bar(const struct cvq_progress *progress)
+{
+	return progress->on_terminal && !progress->quiet;
+}
+
+double cvq_progress_seconds(const struct cvq_progress *progress)
+{
+	return now() - progress->began;
+}
+
+void cvq_progress_begin(struct cvq_progress *progress, uint64_t total, bool quiet)
+{
+	*progress = (struct cvq_progress){
+		.quiet = quiet,
+		.on_terminal = isatty(STDERR_FILENO),
+		.total = total,
+		.began = now(),
+	};
+}
+
+void cvq_progress_file(struct cvq_progress *progress, const char *path)
+{
+	progress->path = path;
+	cvq_progress_step(progress, 0);
+}
+
+static unsigned terminal_width(void)
+{
+	struct winsize size;
+	return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col
+									       : 80;
+}
+
+/* "[=====>    ]  42 %  1.3 GiB/s  0:01 left  llm.pt", cut to the terminal. */
+static void draw(const struct cvq_progress *progress, uint64_t bytes)
+{
+	double seconds = cvq_progress_seconds(progress);
+	double share = progress->total ? (double)bytes / (double)progress->total : 1;
+	double rate = seconds > 0 ? (double)bytes / seconds : 0;
+	double left = rate > 0 ? (double)(progress->total - bytes) / rate : 0;
+	unsigned filled = (unsigned)(share * BAR_WIDTH);
+	char bar[BAR_WIDTH + 1], size[CVQ_HUMAN_SIZE], time[CVQ_HUMAN_SIZE], line[1024];
+
+	memset(bar, '=', filled);
+	memset(bar + filled, ' ', BAR_WIDTH - filled);
+	bar[BAR_WIDTH] = '\0';
+	int length = snprintf(line, sizeof(line), "[%s] %3.0f %%  %s/s  %s left  ", bar,
+			      share * 100, cvq_human_size((uint64_t)rate, size),
+			      cvq_human_time(left, time));
+	/* A name that does not fit might wrap the line: better none than half of one. */
+	if ((unsigned)length + strlen(progress->path) < terminal_width())
+		snprintf(line + length, sizeof(line) - (size_t)length, "%s",
+			 progress->path);
+	fprintf(stderr, "\r\033[K%s", line);
+	fflush(stderr);
+}
+
+void cvq_progress_step(struct cvq_progress *progress, uint64_t bytes)
+{
+	double time = now();
+	if (!shows_bar(progress) || time - progress->last_drawn < SECONDS_BETWEEN)
+		return;
+	progress->last_drawn = time;
+	uint64_t done = progress->done + bytes;
+	draw(progress, done < progress->total ? done : progress->total);
+}
+
+void cvq_progress_file_done(struct cvq_progress *progress, uint64_t bytes, const char *what)
+{
+	progress->done += bytes;
+	if (!progress->quiet && !progress->on_terminal)
+		printf("%s: %s\n", progress->path, what);
+	cvq_progress_step(progress, 0);
+}
+
+void cvq_progress_clear(struct cvq_progress *progress)
+{
+	if (shows_bar(progress))
+		fputs("\r\033[K", stderr);
+}
