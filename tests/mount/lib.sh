@@ -19,7 +19,8 @@ tests=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 : "${CVQ_BUILD:?is not set to the build directory}"
 : "${CVQ_MOUNT:=$CVQ_BUILD/cvq-mount}"
 : "${PYTHON:=/usr/bin/python3}"
-export CVQ_MOUNT
+: "${CVQ:=$CVQ_BUILD/cvq}"
+export CVQ_MOUNT CVQ
 tools=${CVQ_TOOLS:-$CVQ_BUILD/tests/tools}
 case_name=$(basename "$0" .sh)
 

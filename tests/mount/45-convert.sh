@@ -1,0 +1,122 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+#
+# cvq convert writes what a mount with checksum=exact shows, in one pass, and leaves
+# no half file whatever happens.
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+need_torch
+torch models "$original"
+mkdir "$original/文件 夹"
+fixed "$original/文件 夹/深 度.pt"
+ln -s llm.pt "$original/CosyVoice2-0.5B/link.pt"
+mkfifo "$original/fifo"
+chmod 640 "$original/CosyVoice2-0.5B/llm.pt"
+touch -d 2024-02-29 "$original/CosyVoice2-0.5B/llm.pt"
+output=$work/output
+
+# convert EXPECTED [ARGUMENT...]: of the exit code; its words are in $work/out and err.
+convert()
+{
+	local expected=$1 status=0
+
+	shift
+	timeout 120 "$CVQ" convert "$@" >"$work/out" 2>"$work/err" </dev/null || status=$?
+	expect "$expected" "$status" "exit code of convert $* ($(cat "$work/err"))"
+}
+
+no_half_files()
+{
+	[ -z "$(find "$work" -name '.cvq-*')" ] || fail "$1 leaves a half file"
+}
+
+# --- The same as the view -------------------------------------------------------
+
+find "$original" -type f -exec sha256sum {} + >"$work/before"
+convert 0 "$original" "$output"
+sha256sum --quiet -c "$work/before" || fail "the source was touched"
+no_half_files "converting"
+mount_view --checksum exact
+diff -r --no-dereference --exclude QUANTIZED_INFO.txt --exclude fifo "$view" "$output" ||
+	fail "what is written is not what is mounted"
+unmount_view
+torch compare "$original" "$output" --expect converted --checksum exact ||
+	fail "what is written is not what .half() makes"
+expect "640 $(date -d 2024-02-29 +%s)" \
+	"$(stat -c '%a %Y' "$output/CosyVoice2-0.5B/llm.pt")" "mode and time"
+expect llm.pt "$(readlink "$output/CosyVoice2-0.5B/link.pt")" "a link"
+[ ! -e "$output/fifo" ] || fail "a fifo was written"
+grep -q '^converted: 文件 夹/深 度.pt$' "$output/QUANTIZED_INFO.txt" ||
+	fail "QUANTIZED_INFO.txt does not name what was converted"
+grep -q "files converted, " "$work/out" || fail "there is no summary"
+grep -q "^as it is: .*hift.pt (it is kept by the pattern '\*hift\*')" "$work/out" ||
+	fail "the summary does not say what was not converted, and why"
+
+# --- The same as the script that it replaces ------------------------------------
+
+printf '[tensors]\nkeep = none.such\n' >"$work/as-the-script.ini"
+for model in CosyVoice-300M-SFT CosyVoice2-0.5B Fun-CosyVoice3-0.5B; do
+	convert 0 --quiet --config "$work/as-the-script.ini" "$original/$model" \
+		"$work/$model"
+	[ ! -s "$work/out" ] || fail "--quiet is not quiet"
+	torch simple_quantize compare "$original/$model" "$work/$model" ||
+		fail "convert and simple_quantize.py differ"
+done
+
+# --- One pass over the source ---------------------------------------------------
+
+mkdir "$work/large"
+torch sparse_checkpoint "$work/large/llm.pt" 30000000
+size=$(stat -c %s "$work/large/llm.pt")
+if is_root; then # the kernel tells nobody else what an ended process has read
+	"$PYTHON" "$tests/torch/bytes_read.py" "$CVQ" convert "$work/large" "$work/once" \
+		>"$work/read" || fail "a large file does not convert"
+	[ "$(cat "$work/read")" -lt $((size + size / 20)) ] ||
+		fail "$(cat "$work/read") bytes were read of $size"
+else
+	convert 0 "$work/large" "$work/once"
+fi
+unzip -tq "$work/once/llm.pt" || fail "a checksum is wrong"
+
+# --- What goes wrong ------------------------------------------------------------
+
+convert 5 "$original" "$output"
+grep -q -e --force "$work/err" || fail "it does not say how to write over: $(cat "$work/err")"
+printf 'old' >"$output/CosyVoice2-0.5B/llm.pt"
+convert 0 --force "$original" "$output"
+[ "$(stat -c %s "$output/CosyVoice2-0.5B/llm.pt")" -gt 3 ] || fail "--force writes nothing"
+
+convert 2 "$original" "$original/inside"
+convert 2 "$original/CosyVoice2-0.5B" "$original"
+convert 5 "$original" "$work/none/such"
+convert 3 "$work/none" "$work/new"
+convert 3 "$original/fifo" "$work/new"
+mkdir "$work/empty" "$work/integers"
+convert 3 "$work/empty" "$work/new"
+grep -q 'no checkpoint is in it' "$work/err" || fail "it reads: $(cat "$work/err")"
+"$PYTHON" -c 'import torch, sys; torch.save(torch.arange(3), sys.argv[1])' \
+	"$work/integers/steps.pt"
+convert 3 "$work/integers" "$work/new"
+grep -q 'steps.pt.*no FP32' "$work/err" || fail "it reads: $(cat "$work/err")"
+[ ! -e "$work/new" ] || fail "something was written though there is nothing to convert"
+
+# A full disk, as far as a test can have one.
+status=0
+(
+	ulimit -f 1000
+	"$CVQ" convert --quiet "$work/large" "$work/full"
+) 2>"$work/err" || status=$?
+expect 5 "$status" "exit code without room"
+no_half_files "a full disk"
+[ ! -e "$work/full/llm.pt" ] || fail "a full disk leaves half of a file"
+
+# Ctrl-C, while it converts.
+torch sparse_checkpoint "$work/large/llm.pt" 1000000000
+"$CVQ" convert --quiet "$work/large" "$work/stopped" 2>"$work/err" &
+wait_for 20 test -e "$work/stopped/.cvq-$!.part" || fail "it does not begin"
+kill -INT $!
+status=0
+wait $! || status=$?
+expect 130 "$status" "exit code after Ctrl-C"
+no_half_files "Ctrl-C"
+[ ! -e "$work/stopped/llm.pt" ] || fail "Ctrl-C leaves half of a file"
