@@ -96,13 +96,14 @@ check_licence()
 }
 
 # A room includes headers of itself and of the rooms below it only.
-rooms=(base numeric pickle policy checkpoint image view mount)
+rooms=(base numeric pickle policy checkpoint image view mount cli)
 declare -A below=(
 	[base]="" [numeric]="base" [pickle]="base numeric" [policy]="base numeric"
 	[checkpoint]="base numeric pickle policy"
 	[image]="base numeric pickle policy checkpoint"
 	[view]="base numeric pickle policy checkpoint image"
 	[mount]="base numeric pickle policy checkpoint image view"
+	[cli]="base numeric pickle policy checkpoint image view"
 )
 
 check_rooms()
