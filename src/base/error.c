@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/error.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -24,8 +25,7 @@ static unsigned sequence_length(const uint8_t *text)
 	return length;
 }
 
-/* Names in a reason come from files, and may have been cut: anything may be in them. */
-static void make_readable(char *text)
+void cvq_make_readable(char *text)
 {
 	uint8_t *at = (uint8_t *)text;
 	while (*at) {
@@ -36,6 +36,11 @@ static void make_readable(char *text)
 	}
 }
 
+bool cvq_is_shortage(cvq_err err)
+{
+	return err == -ENOMEM || err == -EMFILE || err == -ENFILE;
+}
+
 cvq_err cvq_explain(struct cvq_reason *reason, cvq_err code, const char *format, ...)
 {
 	if (!reason)
@@ -44,7 +49,8 @@ cvq_err cvq_explain(struct cvq_reason *reason, cvq_err code, const char *format,
 	va_start(arguments, format);
 	vsnprintf(reason->text, sizeof(reason->text), format, arguments);
 	va_end(arguments);
-	make_readable(reason->text);
+	/* Names come from files, and may have been cut: anything may be in them. */
+	cvq_make_readable(reason->text);
 	return code;
 }
 

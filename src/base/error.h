@@ -5,6 +5,7 @@
 #ifndef CVQ_BASE_ERROR_H
 #define CVQ_BASE_ERROR_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* The type name is the contract: 0, or a negative errno value. */
@@ -24,9 +25,15 @@ struct cvq_reason {
  */
 #define CVQ_ERR_CONTENT (-95) /* -EOPNOTSUPP */
 
+/* Whether 'err' is a lack of memory or descriptors, which says nothing about a file. */
+bool cvq_is_shortage(cvq_err err);
+
 /* Writes the sentence (if 'reason' is not NULL) and returns 'code'. */
 cvq_err cvq_explain(struct cvq_reason *reason, cvq_err code, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
+
+/* Makes '?' of all that is no UTF-8, and of control characters. */
+void cvq_make_readable(char *text);
 
 /* Writes names, of which the last is NULL, as a reason lists them: "a, b or c". */
 void cvq_list_names(const char *const *names, char *text, size_t size);

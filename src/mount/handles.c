@@ -4,34 +4,34 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-static void close_files(int fd, DIR *stream)
+static void close_files(int fd, struct cvq_folder *folder)
 {
-	if (stream)
-		closedir(stream);
+	if (folder)
+		cvq_folder_close(folder);
 	if (fd >= 0)
 		close(fd);
 }
 
 static void free_handle(struct cvq_handle *handle)
 {
-	close_files(handle->fd, handle->stream);
+	close_files(handle->fd, handle->folder);
 	cvq_node_unref(handle->node);
 	pthread_mutex_destroy(&handle->mutex);
 	free(handle);
 }
 
 struct cvq_handle *cvq_handle_open(struct cvq_handles *handles, struct cvq_node *node,
-				   int fd, DIR *stream)
+				   int fd, struct cvq_folder *folder)
 {
 	struct cvq_handle *handle = calloc(1, sizeof(*handle));
 	if (!handle) {
-		close_files(fd, stream);
+		close_files(fd, folder);
 		return NULL;
 	}
 	cvq_node_ref(node);
 	handle->node = node;
 	handle->fd = fd;
-	handle->stream = stream;
+	handle->folder = folder;
 	pthread_mutex_init(&handle->mutex, NULL);
 
 	pthread_mutex_lock(&handles->mutex);

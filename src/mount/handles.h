@@ -8,21 +8,18 @@
 #ifndef CVQ_MOUNT_HANDLES_H
 #define CVQ_MOUNT_HANDLES_H
 
-#include <dirent.h>
 #include <pthread.h>
 #include <sys/queue.h>
 
 #include "base/error.h"
 #include "mount/nodes.h"
+#include "view/folder.h"
 
 struct cvq_handle {
-	struct cvq_node *node; /* one reference */
-	int fd;                /* of a file; else -1 */
-	DIR *stream;           /* of a folder; NULL for one without names */
-	/* Where a folder is being listed: */
-	pthread_mutex_t mutex;
-	off_t offset;        /* where the stream stands ... */
-	struct dirent *next; /* ... unless this name was read but not yet returned */
+	struct cvq_node *node;     /* one reference */
+	int fd;                    /* of a file; else -1 */
+	struct cvq_folder *folder; /* NULL for a file, and for a folder without names */
+	pthread_mutex_t mutex;     /* held by who lists the folder */
 	LIST_ENTRY(cvq_handle) link;
 };
 
@@ -42,7 +39,7 @@ void cvq_handles_release(struct cvq_handles *handles);
  * Returns NULL, with all closed, if memory ran out.
  */
 struct cvq_handle *cvq_handle_open(struct cvq_handles *handles, struct cvq_node *node,
-				   int fd, DIR *stream);
+				   int fd, struct cvq_folder *folder);
 void cvq_handle_close(struct cvq_handles *handles, struct cvq_handle *handle);
 
 #endif

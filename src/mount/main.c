@@ -108,6 +108,20 @@ static int open_source(struct cvq_context *context)
 	return fail(context, EXIT_SOURCE, options->source, &reason);
 }
 
+static void warn_of_aliases(struct cvq_context *context)
+{
+	const struct cvq_aliases *aliases = &context->options->policy.aliases;
+	struct cvq_reason reason;
+
+	for (size_t i = 0; i < aliases->count; i++) {
+		const struct cvq_alias *alias = &aliases->list[i];
+		if (cvq_view_check_alias(context->view, alias, &reason))
+			cvq_log(&context->log, CVQ_LOG_WARNING, "%s:%u: [alias] %s: %s",
+				context->options->config, alias->line, alias->path,
+				reason.text);
+	}
+}
+
 /* ========================================================================== */
 /*                                  Mounting                                  */
 /* ========================================================================== */
@@ -229,6 +243,7 @@ static int run(struct cvq_context *context)
 	code = code ? code : check_mountpoint(context, &before);
 	if (code)
 		return code;
+	warn_of_aliases(context);
 	cvq_view_count(context->view, CENSUS_SECONDS, &context->census);
 	code = mount_view(context, &before, &session);
 	if (code)

@@ -105,7 +105,8 @@ void cvq_request_report(struct cvq_context *context, struct cvq_node *node,
 	if (cvq_node_path(node, NULL, path))
 		snprintf(path, sizeof(path), "%s", node->name);
 	char message[PATH_MAX + sizeof(reason->text) + 2];
-	snprintf(message, sizeof(message), "%s: %s", path, reason->text);
+	snprintf(message, sizeof(message), "%s: %s",
+		 cvq_entry_source_path(&node->entry, path), reason->text);
 
 	cvq_statistics_count_error(&context->statistics, message);
 	if (!atomic_flag_test_and_set(&node->reported))

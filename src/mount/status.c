@@ -8,6 +8,7 @@
 
 #include "cvq/cvq.h"
 #include "mount/context.h"
+#include "view/verdict.h"
 
 /* ========================================================================== */
 /*                                 Statistics                                 */
@@ -101,18 +102,14 @@ static json_t *describe_patterns(const struct cvq_globs *globs)
 	return patterns;
 }
 
-/* A path need not be UTF-8, which JSON insists on; what is not is shown as '?'. */
-static json_t *describe_text(const char *text)
+static json_t *describe_aliases(const struct cvq_aliases *aliases)
 {
-	json_t *exact = json_string(text);
-	if (exact)
-		return exact;
-	char safe[4096];
-	snprintf(safe, sizeof(safe), "%s", text);
-	for (char *c = safe; *c; c++)
-		if (*c & 0x80)
-			*c = '?';
-	return json_string(safe);
+	json_t *object = json_object();
+	for (size_t i = 0; i < aliases->count; i++) {
+		const struct cvq_alias *alias = &aliases->list[i];
+		json_object_set_new(object, alias->path, cvq_json_text(alias->target));
+	}
+	return object;
 }
 
 static json_t *describe_options(const struct cvq_context *context)
@@ -121,22 +118,23 @@ static json_t *describe_options(const struct cvq_context *context)
 	const char *config = context->options->config;
 	json_t *align = policy->align ? json_integer(policy->align) : json_string("source");
 
-	return json_pack("{s:o, s:s, s:s, s:s, s:o, s:s, s:f, s:o, s:o, s:o, s:b}",
-			 "config", config ? describe_text(config) : json_null(), "dtype",
+	return json_pack("{s:o, s:s, s:s, s:s, s:o, s:s, s:f, s:o, s:o, s:o, s:o, s:b}",
+			 "config", config ? cvq_json_text(config) : json_null(), "dtype",
 			 cvq_dtype_name(policy->dtype), "overflow",
 			 cvq_overflow_name(policy->overflow), "checksum",
 			 cvq_checksum_name(policy->checksum), "align", align, "symlinks",
 			 cvq_symlinks_name(policy->symlinks), "timeout", policy->timeout,
 			 "convert", describe_patterns(&policy->convert_files), "keep",
 			 describe_patterns(&policy->keep_files), "keep_tensor",
-			 describe_patterns(&policy->keep_tensors), "passthrough",
+			 describe_patterns(&policy->keep_tensors), "alias",
+			 describe_aliases(&policy->aliases), "passthrough",
 			 (int)context->passthrough.negotiated);
 }
 
 static json_t *describe_last_error(struct cvq_statistics *statistics)
 {
 	pthread_mutex_lock(&statistics->mutex);
-	json_t *text = statistics->last_error[0] ? describe_text(statistics->last_error)
+	json_t *text = statistics->last_error[0] ? cvq_json_text(statistics->last_error)
 						 : json_null();
 	pthread_mutex_unlock(&statistics->mutex);
 	return text;
@@ -168,7 +166,7 @@ char *cvq_status_describe(struct cvq_context *context)
 		"{s:s, s:i, s:I, s:o, s:o, s:I, s:I, s:I, s:I, s:b}", "version",
 		CVQ_VERSION_STRING, "pid", (int)getpid(), "uptime_s",
 		(json_int_t)(now.tv_sec - context->statistics.started.tv_sec), "source",
-		describe_text(context->source), "options", describe_options(context),
+		cvq_json_text(context->source), "options", describe_options(context),
 		"files_converted", (json_int_t)census->converted, "files_passed",
 		(json_int_t)census->passed, "source_bytes",
 		(json_int_t)census->source_bytes, "view_bytes",

@@ -28,7 +28,8 @@
 /*                              Sections and keys                             */
 /* ========================================================================== */
 
-static const char *const section_names[] = {"files", "tensors", "format", "view", NULL};
+static const char *const section_names[] = {"files", "tensors", "format",
+					    "alias", "view",    NULL};
 
 #define NO_LIST      SIZE_MAX
 #define LIST(member) offsetof(struct cvq_policy, member)
@@ -50,6 +51,9 @@ static const struct key {
 	{"view", "timeout", "timeout", NO_LIST},
 };
 #define KEY_COUNT (sizeof(keys) / sizeof(*keys))
+
+/* Here any path is a key. */
+static const struct key alias_key = {"alias", NULL, NULL, NO_LIST};
 
 static const struct key *find_key(const char *section, const char *name)
 {
@@ -149,16 +153,49 @@ static cvq_err take_more(struct parser *parser, const char *value)
 	return add_words(parser, value);
 }
 
+static cvq_err explain_twice(struct parser *parser, const char *section, const char *name)
+{
+	return cvq_explain(parser->reason, -EINVAL,
+			   "[%s] %.60s: it is given twice (remove one of them)", section,
+			   name);
+}
+
+/* Whether the path says plainly what it is, and so stays below where it begins. */
+static bool is_plain(const char *path)
+{
+	for (;;) {
+		size_t length = strcspn(path, "/");
+		if (length == 0 || strncmp(path, ".", length) == 0 ||
+		    strncmp(path, "..", length) == 0)
+			return false;
+		if (!path[length])
+			return true;
+		path += length + 1;
+	}
+}
+
+static cvq_err take_alias(struct parser *parser, const char *path, const char *target)
+{
+	parser->key = &alias_key;
+	if (!is_plain(path) || !is_plain(target))
+		return cvq_explain(parser->reason, -EINVAL,
+				   "[alias] %.60s: '%.60s' is no path below the directory "
+				   "(use names and single slashes, no . or ..)",
+				   path, is_plain(path) ? target : path);
+	cvq_err err = cvq_policy_add_alias(parser->policy, path, target, parser->line);
+	return err == -EEXIST ? explain_twice(parser, "alias", path) : err;
+}
+
 static cvq_err take_key(struct parser *parser, const char *section, const char *name,
 			const char *value)
 {
+	if (strcmp(section, alias_key.section) == 0)
+		return take_alias(parser, name, value);
 	const struct key *key = find_key(section, name);
 	if (!key)
 		return explain_unknown(parser, section, name);
 	if (parser->given[key - keys])
-		return cvq_explain(parser->reason, -EINVAL,
-				   "[%s] %s: it is given twice (remove one of them)",
-				   section, name);
+		return explain_twice(parser, section, name);
 	parser->given[key - keys] = true;
 	parser->key = key;
 	if (key->list == NO_LIST)

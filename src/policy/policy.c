@@ -92,6 +92,47 @@ bool cvq_policy_keeps_tensor(const struct cvq_policy *policy, const char *name)
 }
 
 /* ========================================================================== */
+/*                                   Aliases                                  */
+/* ========================================================================== */
+
+cvq_err cvq_policy_add_alias(struct cvq_policy *policy, const char *path,
+			     const char *target, unsigned line)
+{
+	struct cvq_aliases *aliases = &policy->aliases;
+	if (cvq_policy_find_alias(policy, path))
+		return -EEXIST;
+	cleanup_free char *own_path = strdup(path);
+	cleanup_free char *own_target = strdup(target);
+	if (!own_path || !own_target ||
+	    cvq_grow((void **)&aliases->list, &aliases->capacity, aliases->count,
+		     sizeof(*aliases->list)))
+		return -ENOMEM;
+	aliases->list[aliases->count++] = (struct cvq_alias){
+		steal_pointer(own_path), steal_pointer(own_target), line};
+	return 0;
+}
+
+/* There are few, and mostly none: they are looked for one after the other. */
+const struct cvq_alias *cvq_policy_find_alias(const struct cvq_policy *policy,
+					      const char *path)
+{
+	for (size_t i = 0; i < policy->aliases.count; i++)
+		if (strcmp(policy->aliases.list[i].path, path) == 0)
+			return &policy->aliases.list[i];
+	return NULL;
+}
+
+static void release_aliases(struct cvq_aliases *aliases)
+{
+	for (size_t i = 0; i < aliases->count; i++) {
+		free(aliases->list[i].path);
+		free(aliases->list[i].target);
+	}
+	free(aliases->list);
+	*aliases = (struct cvq_aliases){0};
+}
+
+/* ========================================================================== */
 /*                                   Options                                  */
 /* ========================================================================== */
 
@@ -280,6 +321,7 @@ void cvq_policy_release(struct cvq_policy *policy)
 	cvq_globs_clear(&policy->convert_files);
 	cvq_globs_clear(&policy->keep_files);
 	cvq_globs_clear(&policy->keep_tensors);
+	release_aliases(&policy->aliases);
 }
 
 const char *cvq_dtype_name(enum cvq_dtype dtype)

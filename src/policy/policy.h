@@ -23,6 +23,20 @@ struct cvq_globs {
 
 void cvq_globs_clear(struct cvq_globs *globs);
 
+/* A path in the view that shows the file at another path of the source. */
+struct cvq_alias {
+	char *path;    /* below the view's root */
+	char *target;  /* below the source's root */
+	unsigned line; /* of the configuration */
+};
+
+/* Owns their strings. */
+struct cvq_aliases {
+	struct cvq_alias *list;
+	size_t count;
+	size_t capacity;
+};
+
 /* When a symlink of the source is shown as the file it points to. */
 enum cvq_symlinks {
 	CVQ_SYMLINKS_AUTO,   /* follow, unless root mounts for all users */
@@ -41,6 +55,7 @@ struct cvq_policy {
 	uint32_t align; /* 0: the source's own */
 	enum cvq_symlinks symlinks;
 	double timeout; /* seconds the kernel may trust names and sizes */
+	struct cvq_aliases aliases;
 };
 
 /* Sets the defaults.  Returns 0 or -ENOMEM; release in either case. */
@@ -57,6 +72,15 @@ void cvq_policy_release(struct cvq_policy *policy);
  */
 cvq_err cvq_policy_set(struct cvq_policy *policy, const char *name, const char *value,
 		       struct cvq_reason *reason);
+
+/* Adds an alias, whose paths are copied.  Returns 0, -EEXIST if 'path' has one, or -ENOMEM.
+ */
+cvq_err cvq_policy_add_alias(struct cvq_policy *policy, const char *path,
+			     const char *target, unsigned line);
+
+/* The alias at 'path' in the view, or NULL. */
+const struct cvq_alias *cvq_policy_find_alias(const struct cvq_policy *policy,
+					      const char *path);
 
 /* Whether both name one option: mount options have underscores in place of dashes. */
 bool cvq_policy_same_name(const char *a, const char *b);

@@ -125,5 +125,5 @@ ssize_t cvq_read(struct cvq_file *file, void *buffer, size_t count, uint64_t off
 
 char *cvq_describe(const struct cvq_file *file)
 {
-	return cvq_verdict_describe(file->verdict, &file->policy, file->version.size);
+	return cvq_verdict_describe(file->verdict, &file->policy, file->version.size, NULL);
 }

@@ -14,6 +14,7 @@
 
 #include "base/buffer.h"
 #include "base/cleanup.h"
+#include "view/folder.h"
 
 struct walk {
 	struct cvq_view *view;
@@ -73,35 +74,29 @@ static void count_name(struct walk *walk, const char *path, unsigned char type)
 		count_entry(walk, path);
 }
 
-static void close_folder(DIR **folder)
-{
-	if (*folder)
-		closedir(*folder);
-}
-
 /* Returns false if time ran out. */
 static bool count_folder(struct walk *walk, const char *folder_path)
 {
-	int fd = cvq_view_open_folder(walk->view, folder_path);
-	cvq_cleanup(close_folder) DIR *folder = fd < 0 ? NULL : fdopendir(fd);
-	if (!folder) {
-		walk->census->complete = false;
-		return true;
-	}
-	for (struct dirent *name; (name = readdir(folder));) {
-		if (strcmp(name->d_name, ".") == 0 || strcmp(name->d_name, "..") == 0)
+	cleanup_folder struct cvq_folder *folder = NULL;
+	cvq_err err = cvq_folder_open(walk->view, folder_path, &folder);
+	const struct cvq_name *name;
+
+	for (; !err && (name = cvq_folder_peek(folder, &err)); cvq_folder_take(folder)) {
+		if (strcmp(name->text, ".") == 0 || strcmp(name->text, "..") == 0)
 			continue;
 		cleanup_free char *path = NULL;
 		if (asprintf(&path, "%s%s%s", folder_path, *folder_path ? "/" : "",
-			     name->d_name) < 0) {
+			     name->text) < 0) {
 			path = NULL;
 			walk->census->complete = false;
 			continue;
 		}
-		count_name(walk, path, name->d_type);
+		count_name(walk, path, name->type);
 		if (now() > walk->deadline)
 			return false;
 	}
+	if (err)
+		walk->census->complete = false;
 	return true;
 }
 

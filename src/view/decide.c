@@ -62,16 +62,10 @@ bool cvq_asks_for_conversion(const struct cvq_policy *policy, const char *path)
 	       !cvq_policy_keeping_pattern(policy, path);
 }
 
-/* A lack of memory or descriptors says nothing about the file. */
-static bool says_nothing(cvq_err err)
-{
-	return err == -ENOMEM || err == -EMFILE || err == -ENFILE;
-}
-
 /* Passes a file through for now; a later look may come to another verdict. */
 static cvq_err pass_for_now(cvq_err err, struct cvq_verdict **verdict)
 {
-	if (says_nothing(err))
+	if (cvq_is_shortage(err))
 		return err;
 	if (err == -ESTALE)
 		return cvq_verdict_create(NULL, "it was modified while it was looked at",

@@ -2,9 +2,10 @@
 #include "view/verdict.h"
 
 #include <errno.h>
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "base/cleanup.h"
 
 cvq_err cvq_verdict_create(struct cvq_image *image, const char *reason,
 			   struct cvq_verdict **verdict)
@@ -40,8 +41,21 @@ void cvq_verdict_unref(struct cvq_verdict *verdict)
 	free(verdict);
 }
 
+json_t *cvq_json_text(const char *text)
+{
+	json_t *exact = json_string(text);
+	if (exact)
+		return exact;
+	cleanup_free char *readable = strdup(text);
+	if (!readable)
+		return NULL;
+	cvq_make_readable(readable);
+	return json_string(readable);
+}
+
 char *cvq_verdict_describe(const struct cvq_verdict *verdict,
-			   const struct cvq_policy *policy, uint64_t source_size)
+			   const struct cvq_policy *policy, uint64_t source_size,
+			   const char *alias_of)
 {
 	json_t *info;
 
@@ -61,6 +75,8 @@ char *cvq_verdict_describe(const struct cvq_verdict *verdict,
 				 (json_int_t)source_size, "storages", "converted_storages",
 				 0);
 	}
+	if (alias_of)
+		json_object_set_new(info, "alias_of", cvq_json_text(alias_of));
 	char *text = info ? json_dumps(info, JSON_COMPACT) : NULL;
 	json_decref(info);
 	return text;

@@ -5,6 +5,8 @@
 #ifndef CVQ_VIEW_VERDICT_H
 #define CVQ_VIEW_VERDICT_H
 
+#include <jansson.h>
+
 #include "base/error.h"
 #include "base/source.h"
 #include "policy/policy.h"
@@ -24,8 +26,15 @@ ssize_t cvq_verdict_read(const struct cvq_verdict *verdict,
 			 void *buffer, size_t length, uint64_t offset,
 			 struct cvq_reason *reason);
 
-/* The JSON of "user.cvq.info"; NULL if memory ran out. */
+/*
+ * The JSON of "user.cvq.info"; NULL if memory ran out.  'alias_of' is the path of the
+ * file that is shown under an alias, else NULL.
+ */
 char *cvq_verdict_describe(const struct cvq_verdict *verdict,
-			   const struct cvq_policy *policy, uint64_t source_size);
+			   const struct cvq_policy *policy, uint64_t source_size,
+			   const char *alias_of);
+
+/* A path as JSON, which insists on UTF-8: what is none is shown as '?'. */
+json_t *cvq_json_text(const char *text);
 
 #endif

@@ -35,6 +35,11 @@ bool cvq_entry_converted(const struct cvq_entry *entry)
 	return entry->verdict && entry->verdict->image;
 }
 
+const char *cvq_entry_source_path(const struct cvq_entry *entry, const char *path)
+{
+	return entry->alias ? entry->alias->target : path;
+}
+
 bool cvq_entry_same(const struct cvq_entry *a, const struct cvq_entry *b)
 {
 	if ((a->attributes.st_mode & S_IFMT) != (b->attributes.st_mode & S_IFMT) ||
@@ -115,21 +120,25 @@ cvq_err cvq_view_statvfs(const struct cvq_view *view, struct statvfs *result)
 /* ========================================================================== */
 
 /*
- * If the symlink at 'path' is to be shown as the file it points to, opens that
- * file (O_PATH) and returns its descriptor; else -ENOLINK.
+ * If the symlink that 'entry' is at 'path' is to be shown as the file it points to,
+ * opens that file (O_PATH) and returns its descriptor; else -ENOLINK.
  */
-static int follow_link(const struct cvq_view *view, const char *path, struct stat *found)
+static int follow_link(const struct cvq_view *view, const char *path,
+		       const struct cvq_entry *entry, struct stat *found)
 {
 	struct cvq_link_target target;
-	cvq_err err = cvq_tree_follow(&view->tree, path, &target);
+	cvq_err err =
+		cvq_tree_follow(&view->tree, cvq_entry_source_path(entry, path), &target);
 	if (err)
-		return err == -ENOMEM || err == -EMFILE || err == -ENFILE ? err : -ENOLINK;
+		return cvq_is_shortage(err) ? err : -ENOLINK;
 
 	cleanup_fd int fd = target.fd;
 	if (fstat(fd, found) || !S_ISREG(found->st_mode))
 		return -ENOLINK;
-	if (target.inside && (!cvq_asks_for_conversion(view->policy, path) ||
-			      cvq_asks_for_conversion(view->policy, target.path)))
+	/* From an alias's folder, a link may not lead where it leads from its own. */
+	if (target.inside && !entry->alias &&
+	    (!cvq_asks_for_conversion(view->policy, path) ||
+	     cvq_asks_for_conversion(view->policy, target.path)))
 		return -ENOLINK;
 	return steal_fd(fd);
 }
@@ -157,20 +166,25 @@ static cvq_err show_file(struct cvq_view *view, const char *path, int fd,
 	return 0;
 }
 
-/* Opens 'path' and takes its attributes; -EXDEV for the view's own mount. */
+/* Opens what 'entry' is at 'path' and takes its attributes; -EXDEV for the own mount. */
 static int open_and_stat(const struct cvq_view *view, const char *path,
-			 struct stat *attributes)
+			 struct cvq_entry *entry)
 {
-	cleanup_fd int fd = cvq_tree_open(&view->tree, path, O_PATH);
-	if (fd >= 0 && fstat(fd, attributes))
+	const char *source_path = cvq_entry_source_path(entry, path);
+	cleanup_fd int fd = cvq_tree_open(&view->tree, source_path, O_PATH);
+	if (fd >= 0 && fstat(fd, &entry->attributes))
 		return -errno;
-	return steal_fd(fd);
+	if (!entry->alias || cvq_is_shortage(fd))
+		return steal_fd(fd);
+	/* An alias stands for a file, or for nothing. */
+	mode_t mode = entry->attributes.st_mode;
+	return fd < 0 || !(S_ISREG(mode) || S_ISLNK(mode)) ? -ENOENT : steal_fd(fd);
 }
 
 cvq_err cvq_view_lookup(struct cvq_view *view, const char *path, struct cvq_entry *entry)
 {
-	*entry = (struct cvq_entry){0};
-	cleanup_fd int fd = open_and_stat(view, path, &entry->attributes);
+	*entry = (struct cvq_entry){.alias = cvq_policy_find_alias(view->policy, path)};
+	cleanup_fd int fd = open_and_stat(view, path, entry);
 	if (fd == -EXDEV) {
 		show_mountpoint(view, entry);
 		return 0;
@@ -181,7 +195,7 @@ cvq_err cvq_view_lookup(struct cvq_view *view, const char *path, struct cvq_entr
 	cleanup_fd int followed = -1;
 	if (S_ISLNK(entry->attributes.st_mode) && view->follow) {
 		struct stat found;
-		followed = follow_link(view, path, &found);
+		followed = follow_link(view, path, entry, &found);
 		if (followed >= 0) {
 			entry->followed = true;
 			entry->attributes = found;
@@ -205,9 +219,10 @@ int cvq_view_open_path(struct cvq_view *view, const char *path,
 	if (entry->hidden)
 		return -EXDEV;
 	if (!entry->followed)
-		return cvq_tree_open(&view->tree, path, O_PATH);
+		return cvq_tree_open(&view->tree, cvq_entry_source_path(entry, path),
+				     O_PATH);
 	struct stat found;
-	int fd = follow_link(view, path, &found);
+	int fd = follow_link(view, path, entry, &found);
 	return fd == -ENOLINK ? -ESTALE : fd;
 }
 
@@ -222,7 +237,7 @@ int cvq_view_open_file(struct cvq_view *view, const char *path,
 		cleanup_fd int target = cvq_view_open_path(view, path, entry);
 		fd = target < 0 ? target : cvq_tree_reopen(target, flags);
 	} else {
-		fd = cvq_tree_open(&view->tree, path, flags);
+		fd = cvq_tree_open(&view->tree, cvq_entry_source_path(entry, path), flags);
 	}
 	if (fd == -ELOOP || fd == -EXDEV || fd == -ENXIO)
 		return -ESTALE; /* it is no longer a file */
@@ -246,7 +261,9 @@ int cvq_view_open_folder(struct cvq_view *view, const char *path)
 cvq_err cvq_view_read_link(struct cvq_view *view, const char *path, char *target,
 			   size_t size)
 {
-	cleanup_fd int fd = cvq_tree_open(&view->tree, path, O_PATH);
+	const struct cvq_alias *alias = cvq_policy_find_alias(view->policy, path);
+	cleanup_fd int fd =
+		cvq_tree_open(&view->tree, alias ? alias->target : path, O_PATH);
 	if (fd < 0)
 		return fd;
 	ssize_t length = readlinkat(fd, "", target, size);
@@ -269,5 +286,6 @@ ssize_t cvq_view_read(struct cvq_view *view, const struct cvq_entry *entry, int 
 
 char *cvq_view_describe(const struct cvq_view *view, const struct cvq_entry *entry)
 {
-	return cvq_verdict_describe(entry->verdict, view->policy, entry->version.size);
+	return cvq_verdict_describe(entry->verdict, view->policy, entry->version.size,
+				    entry->alias ? entry->alias->target : NULL);
 }

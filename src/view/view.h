@@ -45,6 +45,7 @@ struct cvq_entry {
 	struct cvq_verdict *verdict; /* one reference; regular files only, else NULL */
 	bool followed;               /* a symlink that is shown as the file it points to */
 	bool hidden;                 /* the view's own mount, shown as an empty folder */
+	const struct cvq_alias *alias; /* the name is that of an alias; else NULL */
 };
 
 void cvq_entry_release(struct cvq_entry *entry);
@@ -53,6 +54,9 @@ void cvq_entry_release(struct cvq_entry *entry);
 
 /* Whether the entry is a file whose content cvq converts. */
 bool cvq_entry_converted(const struct cvq_entry *entry);
+
+/* Where in the source that is which was looked up at 'path'. */
+const char *cvq_entry_source_path(const struct cvq_entry *entry, const char *path);
 
 /* Whether both describe the same version of the same file, or the same folder. */
 bool cvq_entry_same(const struct cvq_entry *a, const struct cvq_entry *b);
@@ -88,6 +92,10 @@ void cvq_view_set_mount(struct cvq_view *view, dev_t device, const struct stat *
 /* Finds what the view shows at 'path'.  Returns 0 or a negative errno. */
 cvq_err cvq_view_lookup(struct cvq_view *view, const char *path, struct cvq_entry *entry);
 
+/* Whether the alias shows a file.  Returns 0, or a negative errno with the reason. */
+cvq_err cvq_view_check_alias(struct cvq_view *view, const struct cvq_alias *alias,
+			     struct cvq_reason *reason);
+
 /*
  * Opens, as O_PATH, what 'entry' stands for, which was looked up at 'path'.
  * Returns a descriptor or a negative errno; -EXDEV if the entry is hidden.
@@ -103,8 +111,8 @@ int cvq_view_open_path(struct cvq_view *view, const char *path,
 int cvq_view_open_file(struct cvq_view *view, const char *path,
 		       const struct cvq_entry *entry);
 
-/* Opens the folder at 'path' to list its names.  Returns a descriptor or a negative errno.
- */
+/* Opens the source's folder at 'path' to list it (see folder.h).  Returns a descriptor or
+ * a negative errno. */
 int cvq_view_open_folder(struct cvq_view *view, const char *path);
 
 /* Reads a symlink's target into 'target' (NUL-terminated).  Returns 0 or a negative errno.

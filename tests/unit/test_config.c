@@ -204,6 +204,27 @@ static void test_lists(void **state)
 			"a b");
 }
 
+static void test_aliases(void **state)
+{
+	const struct cvq_policy *policy =
+		read_text(*state, "; first\n[alias]\nllm.pt = llm.rl.pt\n\n"
+				  "sub/a model.pt = b/c d.bin ; comment\n"
+				  "LLM.pt = llm.rl.pt\n...=.hidden\n");
+	assert_int_equal(policy->aliases.count, 4);
+	const struct cvq_alias *alias = cvq_policy_find_alias(policy, "sub/a model.pt");
+	assert_non_null(alias);
+	assert_string_equal(alias->target, "b/c d.bin");
+	assert_int_equal(alias->line, 5);
+	assert_string_equal(cvq_policy_find_alias(policy, "...")->target, ".hidden");
+	assert_null(cvq_policy_find_alias(policy, "a model.pt"));
+
+	/* inih keeps 49 characters of a name for what may follow it; we do not. */
+	assert_non_null(cvq_policy_find_alias(
+		read_text(*state, "[alias]\na_name_that_is_longer_than_inih_would_remember_"
+				  "it.pt = a"),
+		"a_name_that_is_longer_than_inih_would_remember_it.pt"));
+}
+
 static void test_the_command_line_wins(void **state)
 {
 	struct fixture *fixture = *state;
@@ -237,7 +258,9 @@ static void test_slips(void **state)
 		const char *says;
 	} slips[] = {
 		/* Sections. */
-		{"\n[formt]\n", 2, "[formt]: there is no such section (use files, "},
+		{"\n[formt]\n", 2,
+		 "[formt]: there is no such section (use files, tensors, "
+		 "format, alias or view)"},
 		{"[]\n", 1, "[]: there is no such section"},
 		{"[Files]\n", 1, "[Files]: there is no such section"},
 		{"[ files]\n", 1, "[ files]: there is no such section"},
@@ -268,6 +291,21 @@ static void test_slips(void **state)
 		{"[view]\nsymlinks = no\n", 2, "(use auto, follow or keep)"},
 		{"[view]\ntimeout = soon\n", 2, "[view] timeout: 'soon' is no time"},
 		{"[files]\nkeep = a # b\n", 2, "[files] keep: '#' is no pattern"},
+		/* Aliases. */
+		{"[alias]\na = b\n\na = c\n", 4, "[alias] a: it is given twice"},
+		{"[alias]\na = ../b\n", 2, "[alias] a: '../b' is no path below"},
+		{"[alias]\na/../b = c\n", 2, "[alias] a/../b: 'a/../b' is no path below"},
+		{"[alias]\na = b/..\n", 2, "'b/..' is no path below"},
+		{"[alias]\na = /etc/passwd\n", 2, "'/etc/passwd' is no path below"},
+		{"[alias]\n/a = b\n", 2, "'/a' is no path below"},
+		{"[alias]\na = .\n", 2, "'.' is no path below"},
+		{"[alias]\na = ./b\n", 2, "'./b' is no path below"},
+		{"[alias]\na = b//c\n", 2, "'b//c' is no path below"},
+		{"[alias]\na = b/\n", 2, "'b/' is no path below"},
+		{"[alias]\na =\n", 2, "'' is no path below"},
+		{"[alias]\n= a\n", 2, "'' is no path below"},
+		{"[alias]\na = b\n  c\n", 3, "'c' is indented"},
+		{"[alias]\na:b = c\n", 2, "a: a name cannot have a colon"},
 		/* Lines. */
 		{"[files]\nkeep\n", 2, "the line has no '='"},
 		{"[files]\n\nkeep\n[nonsense]\n", 3, "the line has no '='"},
@@ -288,7 +326,7 @@ static void test_long_lines(void **state)
 {
 	struct fixture *fixture = *state;
 	char text[512];
-	char pattern[256] = "";
+	char pattern[199] = "";
 	const char *key = FILES "keep = ";
 
 	/* inih's buffer of 200 bytes has room for a line of 198. */
@@ -429,6 +467,7 @@ int main(void)
 		TEST(test_what_says_nothing_changes_nothing),
 		TEST(test_ways_to_write_it),
 		TEST(test_lists),
+		TEST(test_aliases),
 		TEST(test_the_command_line_wins),
 		TEST(test_slips),
 		TEST(test_long_lines),

@@ -26,7 +26,7 @@
 
 #include "base/cleanup.h"
 #include "checkpoints.h"
-#include "view/view.h"
+#include "view/folder.h"
 
 #define NUMEL 5000
 
@@ -451,6 +451,301 @@ static void test_what_is_no_longer_a_file(void **state)
 }
 
 /* ========================================================================== */
+/*                                   Aliases                                  */
+/* ========================================================================== */
+
+static void add_alias(struct fixture *fixture, const char *path, const char *target)
+{
+	assert_int_equal(cvq_policy_add_alias(&fixture->policy, path, target, 1), 0);
+}
+
+static ino_t inode_of(const struct fixture *fixture, const char *name)
+{
+	struct stat attributes;
+	assert_int_equal(lstat(in(fixture, name), &attributes), 0);
+	return attributes.st_ino;
+}
+
+static void test_an_alias_shows_another_file(void **state)
+{
+	struct fixture *fixture = *state;
+	add_alias(fixture, "model.pt", "folder/weights.bin");
+	add_alias(fixture, "folder/notes.pt", "llm.pt");
+	add_alias(fixture, "llm.pt", "notes.txt");
+	add_alias(fixture, "my_hift.pt", "llm.pt");
+	add_alias(fixture, "folder/llm.bin", "llm.pt");
+
+	/* Its own name asks for conversion, not the target's. */
+	cleanup_entry struct cvq_entry model = look_up(fixture, "model.pt");
+	assert_true(cvq_entry_converted(&model));
+	assert_int_equal(model.attributes.st_ino,
+			 inode_of(fixture, "source/folder/weights.bin"));
+	assert_passed(fixture, "folder/weights.bin", "its name does not ask");
+	assert_passed(fixture, "my_hift.pt", "kept by the pattern '*hift*'");
+	assert_passed(fixture, "folder/llm.bin", "its name does not ask");
+
+	/* The target is the source's, whatever the view shows under that name. */
+	cleanup_entry struct cvq_entry notes = look_up(fixture, "folder/notes.pt");
+	assert_true(cvq_entry_converted(&notes));
+	assert_passed(fixture, "llm.pt", ""); /* it asks, but is no checkpoint */
+	cleanup_entry struct cvq_entry llm = look_up(fixture, "llm.pt");
+	assert_int_equal(llm.attributes.st_ino, inode_of(fixture, "source/notes.txt"));
+
+	/* Names are as they are written. */
+	assert_int_equal(lookup_error(fixture, "Model.pt"), -ENOENT);
+	assert_int_equal(lookup_error(fixture, "folder/model.pt"), -ENOENT);
+}
+
+static void test_reading_an_alias(void **state)
+{
+	struct fixture *fixture = *state;
+	add_alias(fixture, "model.pt", "llm.pt");
+	add_alias(fixture, "model.txt", "notes.txt");
+	cleanup_entry struct cvq_entry direct = look_up(fixture, "llm.pt");
+	cleanup_entry struct cvq_entry entry = look_up(fixture, "model.pt");
+	assert_ptr_equal(entry.verdict, direct.verdict);
+	cleanup_fd int fd = cvq_view_open_file(fixture->view, "model.pt", &entry);
+	assert_true(fd >= 0);
+	assert_read(fixture, &entry, fd, 0, 64);
+	assert_int_equal(cvq_view_access(fixture->view, "model.pt", &entry, R_OK), 0);
+
+	cleanup_entry struct cvq_entry passed = look_up(fixture, "model.txt");
+	cleanup_fd int passed_fd = cvq_view_open_file(fixture->view, "model.txt", &passed);
+	assert_read(fixture, &passed, passed_fd, 8, 11);
+
+	/* A target that is replaced or removed is so under all its names. */
+	write_text(fixture, "source/new", "something else");
+	assert_int_equal(rename(in(fixture, "source/new"), in(fixture, "source/llm.pt")),
+			 0);
+	assert_int_equal(cvq_view_open_file(fixture->view, "model.pt", &entry), -ESTALE);
+	assert_read(fixture, &entry, fd, 0, 64);
+	cleanup_entry struct cvq_entry after = look_up(fixture, "model.pt");
+	assert_false(cvq_entry_same(&entry, &after));
+	assert_int_equal(after.attributes.st_size, 14);
+	assert_int_equal(unlink(in(fixture, "source/llm.pt")), 0);
+	assert_int_equal(lookup_error(fixture, "model.pt"), -ENOENT);
+}
+
+static void assert_no_file(const struct fixture *fixture, const char *path,
+			   const char *reason)
+{
+	struct cvq_reason found = {""};
+	assert_int_equal(lookup_error(fixture, path), -ENOENT);
+	cvq_err err = cvq_view_check_alias(
+		fixture->view, cvq_policy_find_alias(&fixture->policy, path), &found);
+	assert_true(err < 0);
+	if (!strstr(found.text, reason))
+		fail_msg("'%s': %s", path, found.text);
+}
+
+static void test_an_alias_of_nothing_shows_nothing(void **state)
+{
+	struct fixture *fixture = *state;
+	struct cvq_reason reason;
+	assert_int_equal(mkfifo(in(fixture, "source/fifo"), 0644), 0);
+	make_link(fixture, "folder", "source/way");
+	add_alias(fixture, "llm.pt", "missing.pt"); /* although the source has one */
+	add_alias(fixture, "a.pt", "folder");
+	add_alias(fixture, "b.pt", "fifo");
+	add_alias(fixture, "c.pt", "notes.txt/x");
+	add_alias(fixture, "d.pt", "way/weights.bin");
+	add_alias(fixture, "missing/e.pt", "hift.pt");
+	add_alias(fixture, "notes.txt/f.pt", "hift.pt");
+	add_alias(fixture, "g.pt", "hift.pt");
+
+	assert_no_file(fixture, "llm.pt", "there is no file 'missing.pt'");
+	assert_no_file(fixture, "a.pt", "there is no file 'folder'");
+	assert_no_file(fixture, "b.pt", "there is no file 'fifo'");
+	assert_no_file(fixture, "c.pt", "there is no file");
+	assert_no_file(fixture, "d.pt", "there is no file");
+	const struct cvq_policy *policy = &fixture->policy;
+	assert_int_equal(cvq_view_check_alias(fixture->view,
+					      cvq_policy_find_alias(policy, "missing/e.pt"),
+					      &reason),
+			 -ENOENT);
+	assert_non_null(strstr(reason.text, "its folder is missing"));
+	assert_int_equal(cvq_view_check_alias(
+				 fixture->view,
+				 cvq_policy_find_alias(policy, "notes.txt/f.pt"), &reason),
+			 -ENOTDIR);
+	assert_int_equal(cvq_view_check_alias(fixture->view,
+					      cvq_policy_find_alias(policy, "g.pt"),
+					      &reason),
+			 0);
+}
+
+static void test_an_alias_of_a_link(void **state)
+{
+	struct fixture *fixture = *state;
+	make_links(fixture);
+	add_alias(fixture, "folder/a.pt", "leaves.pt");
+	add_alias(fixture, "folder/b.pt", "same.pt");
+	add_alias(fixture, "folder/c.pt", "dangling.pt");
+	add_alias(fixture, "folder/d.txt", "two-steps.pt");
+
+	/* It is a file wherever links are followed, for it lies in another folder. */
+	assert_false(shown_as_link(fixture, "folder/a.pt"));
+	assert_false(shown_as_link(fixture, "folder/b.pt"));
+	assert_true(shown_as_link(fixture, "folder/c.pt"));
+	assert_passed(fixture, "folder/d.txt", "its name does not ask");
+	cleanup_entry struct cvq_entry entry = look_up(fixture, "folder/b.pt");
+	assert_true(cvq_entry_converted(&entry));
+	assert_int_equal(entry.attributes.st_ino, inode_of(fixture, "source/llm.pt"));
+	cleanup_fd int fd = cvq_view_open_file(fixture->view, "folder/b.pt", &entry);
+	assert_read(fixture, &entry, fd, 0, 64);
+
+	/* Else it is the link. */
+	char target[64];
+	open_view(fixture, CVQ_SYMLINKS_KEEP, false);
+	assert_true(shown_as_link(fixture, "folder/a.pt"));
+	assert_int_equal(
+		cvq_view_read_link(fixture->view, "folder/a.pt", target, sizeof(target)),
+		0);
+	assert_string_equal(target, "../outside/blob");
+}
+
+/* ========================================================================== */
+/*                                   Listing                                  */
+/* ========================================================================== */
+
+#define MOST_NAMES 64
+
+struct listed {
+	char text[MOST_NAMES][64];
+	off_t next[MOST_NAMES];
+	size_t count;
+};
+
+/* Lists from where the folder stands, at most 'most' names. */
+static void list(struct cvq_folder *folder, struct listed *listed, size_t most)
+{
+	const struct cvq_name *name;
+	cvq_err err = 0;
+
+	listed->count = 0;
+	while (listed->count < most && (name = cvq_folder_peek(folder, &err))) {
+		assert_ptr_equal(cvq_folder_peek(folder, &err), name);
+		snprintf(listed->text[listed->count], sizeof(listed->text[0]), "%s",
+			 name->text);
+		listed->next[listed->count++] = name->next;
+		cvq_folder_take(folder);
+	}
+	assert_int_equal(err, 0);
+}
+
+static int compare_names(const void *a, const void *b)
+{
+	return strcmp(a, b);
+}
+
+static void assert_lists(const struct fixture *fixture, const char *path,
+			 const char *expected)
+{
+	cleanup_folder struct cvq_folder *folder = NULL;
+	struct listed listed;
+	assert_int_equal(cvq_folder_open(fixture->view, path, &folder), 0);
+	list(folder, &listed, MOST_NAMES);
+	qsort(listed.text, listed.count, sizeof(listed.text[0]), compare_names);
+
+	char all[1024] = "";
+	for (size_t i = 0; i < listed.count; i++) {
+		strcat(all, i ? " " : "");
+		strcat(all, listed.text[i]);
+	}
+	assert_string_equal(all, expected);
+}
+
+static void test_listing_aliases(void **state)
+{
+	struct fixture *fixture = *state;
+	assert_lists(fixture, "", ". .. empty.pt folder hift.pt llm.pt notes.pt notes.txt");
+	add_alias(fixture, "llm.pt", "hift.pt");      /* there already */
+	add_alias(fixture, "model.pt", "hift.pt");    /* new */
+	add_alias(fixture, "folder/a.pt", "hift.pt"); /* elsewhere */
+	add_alias(fixture, "notes.pt", "missing");    /* of nothing, hiding something */
+	add_alias(fixture, "z.pt", "missing");        /* of nothing */
+	add_alias(fixture, "none/b.pt", "hift.pt");
+	add_alias(fixture, "fold", "hift.pt");
+	assert_lists(fixture, "",
+		     ". .. empty.pt fold folder hift.pt llm.pt model.pt notes.txt");
+	assert_lists(fixture, "folder", ". .. a.pt weights.bin");
+	assert_int_equal(unlink(in(fixture, "source/hift.pt")), 0);
+	assert_lists(fixture, "", ". .. empty.pt folder notes.txt");
+}
+
+static void test_what_a_listing_says(void **state)
+{
+	struct fixture *fixture = *state;
+	add_alias(fixture, "a.pt", "llm.pt");
+	cleanup_folder struct cvq_folder *folder = NULL;
+	assert_int_equal(cvq_folder_open(fixture->view, "", &folder), 0);
+	ino_t inode = inode_of(fixture, "source/llm.pt");
+	const struct cvq_name *name;
+	unsigned found = 0;
+	for (cvq_err err; (name = cvq_folder_peek(folder, &err)); cvq_folder_take(folder))
+		if (name->inode == inode) {
+			assert_int_equal(name->type, DT_REG);
+			found++;
+		}
+	assert_int_equal(found, 2); /* under both names */
+
+	struct cvq_folder *none;
+	assert_int_equal(cvq_folder_open(fixture->view, "llm.pt", &none), -ENOTDIR);
+}
+
+/* From every position the rest is the same, in whatever order they are gone to. */
+static void assert_positions(const struct fixture *fixture)
+{
+	cleanup_folder struct cvq_folder *folder = NULL;
+	struct listed all;
+	struct listed rest;
+	assert_int_equal(cvq_folder_open(fixture->view, "", &folder), 0);
+	list(folder, &all, MOST_NAMES);
+	assert_true(all.count > 6);
+
+	for (size_t step = 0; step < 2 * all.count; step++) {
+		size_t i = step < all.count ? all.count - 1 - step : step - all.count;
+		cvq_folder_seek(folder, all.next[i]);
+		list(folder, &rest, step % 3 ? MOST_NAMES : 2);
+		if (step % 3)
+			assert_int_equal(rest.count, all.count - 1 - i);
+		for (size_t j = 0; j < rest.count; j++) {
+			assert_string_equal(rest.text[j], all.text[i + 1 + j]);
+			assert_int_equal(rest.next[j], all.next[i + 1 + j]);
+		}
+	}
+	cvq_folder_seek(folder, 0);
+	list(folder, &rest, MOST_NAMES);
+	assert_memory_equal(rest.next, all.next, all.count * sizeof(*all.next));
+}
+
+static void test_positions(void **state)
+{
+	struct fixture *fixture = *state;
+	char name[64];
+	for (int i = 0; i < 20; i++) {
+		snprintf(name, sizeof(name), "source/file-%d", i);
+		write_text(fixture, name, "");
+	}
+	assert_positions(fixture);
+	add_alias(fixture, "x.pt", "missing");
+	add_alias(fixture, "folder/y.pt", "llm.pt");
+	assert_positions(fixture);
+	add_alias(fixture, "a.pt", "llm.pt");
+	add_alias(fixture, "file-7", "llm.pt");
+	add_alias(fixture, "z.pt", "llm.pt");
+	assert_positions(fixture);
+
+	/* A position that no name had is the end. */
+	cleanup_folder struct cvq_folder *folder = NULL;
+	struct listed rest;
+	assert_int_equal(cvq_folder_open(fixture->view, "", &folder), 0);
+	cvq_folder_seek(folder, 1000);
+	list(folder, &rest, MOST_NAMES);
+	assert_int_equal(rest.count, 0);
+}
+
+/* ========================================================================== */
 /*                             The view's own mount                           */
 /* ========================================================================== */
 
@@ -590,6 +885,25 @@ static void test_description(void **state)
 	json_decref(passed);
 }
 
+static void test_description_of_an_alias(void **state)
+{
+	struct fixture *fixture = *state;
+	add_alias(fixture, "a.pt", "llm.pt");
+	add_alias(fixture, "b.txt", "llm.pt");
+	add_alias(fixture, "c.pt", "\xff.pt");
+	write_checkpoint(fixture, "source/\xff.pt");
+	static const char *const paths[] = {"a.pt", "b.txt", "c.pt", "llm.pt"};
+	static const char *const targets[] = {"llm.pt", "llm.pt", "?.pt", NULL};
+	for (int i = 0; i < 4; i++) {
+		json_t *object = describe(fixture, paths[i]);
+		if (targets[i])
+			assert_string_equal(member(object, "alias_of"), targets[i]);
+		else
+			assert_null(member(object, "alias_of"));
+		json_decref(object);
+	}
+}
+
 static void test_census(void **state)
 {
 	struct fixture *fixture = *state;
@@ -609,6 +923,16 @@ static void test_census(void **state)
 	cvq_view_count(fixture->view, 0, &census);
 	assert_false(census.complete);
 	assert_true(census.converted + census.passed <= 1);
+
+	/* An alias counts as what it shows, in place of what it hides. */
+	add_alias(fixture, "notes.pt", "llm.pt");
+	add_alias(fixture, "new.txt", "llm.pt");
+	add_alias(fixture, "hift.pt", "missing");
+	add_alias(fixture, "folder", "notes.txt");
+	cvq_view_count(fixture->view, 60, &census);
+	assert_true(census.complete);
+	assert_int_equal(census.converted, 2); /* llm.pt notes.pt */
+	assert_int_equal(census.passed, 4);    /* empty.pt folder new.txt notes.txt */
 }
 
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
@@ -628,11 +952,19 @@ int main(void)
 		TEST(test_a_file_modified_in_place),
 		TEST(test_plans_are_remembered),
 		TEST(test_what_is_no_longer_a_file),
+		TEST(test_an_alias_shows_another_file),
+		TEST(test_reading_an_alias),
+		TEST(test_an_alias_of_nothing_shows_nothing),
+		TEST(test_an_alias_of_a_link),
+		TEST(test_listing_aliases),
+		TEST(test_what_a_listing_says),
+		TEST(test_positions),
 		TEST(test_links_never_lead_into_the_own_mount),
 		TEST(test_the_own_mount_is_an_empty_folder),
 		TEST(test_extended_attributes),
 		TEST(test_access),
 		TEST(test_description),
+		TEST(test_description_of_an_alias),
 		TEST(test_census),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
