@@ -22,7 +22,8 @@ compare --expect converted
 unzip -tq "$view/packed.pt" || fail "a checksum is wrong"
 cp "$view/packed.pt" "$work/whole.pt"
 [ -z "$(ls -A "$work/spill")" ] || fail "the spill file has a name"
-ls -l "/proc/$daemon/fd" | grep -q "$work/spill" || fail "the spill file is not in TMPDIR"
+readlink "/proc/$daemon/fd/"* | grep -q "^$work/spill/" ||
+	fail "the spill file is not in TMPDIR"
 unmount_view
 
 # By several threads at once, in a view that nobody has read yet.

@@ -97,7 +97,7 @@ for option in -h --help; do
 	"$CVQ_MOUNT" $option >"$work/help" 2>"$work/help.err" || fail "$option fails"
 	[ ! -s "$work/help.err" ] || fail "$option writes to stderr"
 	for word in SOURCE MOUNTPOINT --quantize-hift --dtype --overflow --checksum --align --keep \
-		--convert --keep-tensor --version; do
+		--convert --keep-tensor --config --version; do
 		grep -q -e "$word" "$work/help" || fail "$option says nothing of $word"
 	done
 done

@@ -246,6 +246,29 @@ static void test_the_command_line_wins(void **state)
 	assert_patterns(&policy->keep_files, "a.pt b.pt");
 }
 
+/* The example has every key, at its default. */
+static void test_the_example(void **state)
+{
+	struct fixture *fixture = *state;
+	struct cvq_policy *policy = &fixture->policy;
+	static const char *const others[][2] = {
+		{"convert", "x"},        {"keep", "x"},         {"keep-tensor", "x"},
+		{"dtype", "bf16"},       {"overflow", "clamp"}, {"checksum", "none"},
+		{"align", "4096"},       {"symlinks", "keep"},  {"timeout", "9"},
+		{"quantize-hift", NULL},
+	};
+	unsigned line;
+	struct cvq_reason reason;
+	for (size_t i = 0; i < sizeof(others) / sizeof(*others); i++)
+		assert_int_equal(cvq_policy_set(policy, others[i][0], others[i][1], NULL),
+				 0);
+	if (cvq_config_read(policy, CVQ_SOURCE_DIR "/packaging/cvq.ini.example", &line,
+			    &reason))
+		fail_msg("line %u: %s", line, reason.text);
+	assert_defaults(policy);
+	assert_int_equal(policy->aliases.count, 0);
+}
+
 /* ========================================================================== */
 /*                             What is wrong, and where                       */
 /* ========================================================================== */
@@ -463,17 +486,12 @@ static void test_where_it_is_found(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_every_key),
-		TEST(test_what_says_nothing_changes_nothing),
-		TEST(test_ways_to_write_it),
-		TEST(test_lists),
-		TEST(test_aliases),
-		TEST(test_the_command_line_wins),
-		TEST(test_slips),
-		TEST(test_long_lines),
-		TEST(test_no_text),
-		TEST(test_no_file),
-		TEST(test_where_it_is_found),
+		TEST(test_every_key),        TEST(test_what_says_nothing_changes_nothing),
+		TEST(test_ways_to_write_it), TEST(test_lists),
+		TEST(test_aliases),          TEST(test_the_command_line_wins),
+		TEST(test_the_example),      TEST(test_slips),
+		TEST(test_long_lines),       TEST(test_no_text),
+		TEST(test_no_file),          TEST(test_where_it_is_found),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -143,12 +143,11 @@ static void refuse_stream_with(const char *text, const char *other, size_t lengt
 {
 	cleanup_buffer struct cvq_buffer stream = {0};
 	emit_stream(&stream, false);
-	uint8_t *found = NULL;
-	for (size_t i = 0; i + length <= stream.length; i++)
-		if (memcmp(stream.data + i, text, length) == 0)
-			found = stream.data + i;
-	assert_non_null(found);
-	memcpy(found, other, length);
+	size_t at = stream.length - length;
+	while (at > 0 && memcmp(stream.data + at, text, length) != 0)
+		at--;
+	assert_true(at > 0);
+	memcpy(stream.data + at, other, length);
 
 	struct opened opened = {.fd = make_file(&stream)};
 	assert_int_equal(cvq_policy_init(&opened.policy), 0);
