@@ -236,6 +236,7 @@ static cvq_err refuse_wrapper(struct walk *walk, const struct cvq_node *argument
 			      "tell apart");
 }
 
+/* Not _rebuild_nested_tensor(): torch wants its storage to have no element more. */
 static const struct function {
 	const char *module;
 	const char *name;
@@ -249,7 +250,6 @@ static const struct function {
 	{"torch._tensor", "_rebuild_from_type_v2", read_typed},
 	{"torch._utils", "_rebuild_sparse_tensor", read_all},
 	{"torch._utils", "_rebuild_sparse_csr_tensor", read_all},
-	{"torch._utils", "_rebuild_nested_tensor", read_all},
 	{"torch._utils", "_rebuild_wrapper_subclass", refuse_wrapper},
 	{"collections", "OrderedDict", read_all},
 	{"collections", "defaultdict", read_all},
