@@ -201,6 +201,19 @@ static cvq_err read_all(struct walk *walk, const struct cvq_node *arguments, enu
 	return err;
 }
 
+/* _rebuild_sparse_tensor(layout, (indices, values, ...)): all go by the tensor's name. */
+static cvq_err read_sparse(struct walk *walk, const struct cvq_node *arguments,
+			   enum use use)
+{
+	cvq_err err = 0;
+	for (uint32_t i = 0; i < arguments->count && !err; i++) {
+		cvq_value argument = walk->pickle->items[arguments->first + i];
+		const struct cvq_node *parts = cvq_pickle_tuple(walk->pickle, argument);
+		err = parts ? read_all(walk, parts, use) : walk_value(walk, argument, use);
+	}
+	return err;
+}
+
 /* _rebuild_parameter(data, requires_grad, hooks[, state]) */
 static cvq_err read_parameter(struct walk *walk, const struct cvq_node *arguments,
 			      enum use use)
@@ -248,8 +261,8 @@ static const struct function {
 	{"torch._utils", "_rebuild_parameter_with_state", read_parameter},
 	{"torch._tensor", "_rebuild_from_type", read_typed},
 	{"torch._tensor", "_rebuild_from_type_v2", read_typed},
-	{"torch._utils", "_rebuild_sparse_tensor", read_all},
-	{"torch._utils", "_rebuild_sparse_csr_tensor", read_all},
+	{"torch._utils", "_rebuild_sparse_tensor", read_sparse},
+	{"torch._utils", "_rebuild_sparse_csr_tensor", read_sparse},
 	{"torch._utils", "_rebuild_wrapper_subclass", refuse_wrapper},
 	{"collections", "OrderedDict", read_all},
 	{"collections", "defaultdict", read_all},

@@ -207,6 +207,25 @@ static void what_an_unknown_function_sees_is_not_plain(void **state)
 	cvq_pickle_free(pickle);
 }
 
+static void the_parts_of_a_sparse_tensor_go_by_its_name(void **state)
+{
+	(void)state;
+	cleanup_buffer struct cvq_buffer stream = {0};
+	emit(&stream, "\x80\x02}(");
+	emit_string(&stream, "sparse");
+	emit(&stream, "ctorch._utils\n_rebuild_sparse_tensor\n(N(");
+	emit_tensor(&stream, "LongStorage", "0", 4);
+	emit_tensor(&stream, "FloatStorage", "1", 4);
+	emit(&stream, "K\x04\x85ttRu.");
+
+	struct cvq_pickle *pickle = parse(&stream);
+	assert_true(is_plain(pickle, "sparse"));
+	assert_int_equal(cvq_pickle_tensor_count(pickle), 2);
+	for (size_t i = 0; i < 2; i++)
+		assert_string_equal(cvq_pickle_tensor(pickle, i)->name, "sparse");
+	cvq_pickle_free(pickle);
+}
+
 static void parameters_are_plain(void **state)
 {
 	(void)state;
@@ -642,6 +661,7 @@ int main(void)
 		cmocka_unit_test(strings_that_look_like_classes_are_strings),
 		cmocka_unit_test(a_storage_saved_as_such_is_not_plain),
 		cmocka_unit_test(what_an_unknown_function_sees_is_not_plain),
+		cmocka_unit_test(the_parts_of_a_sparse_tensor_go_by_its_name),
 		cmocka_unit_test(parameters_are_plain),
 		cmocka_unit_test(converted_and_kept_storages_share_a_memo_slot),
 		cmocka_unit_test(lengths_grow_out_of_their_opcodes),
