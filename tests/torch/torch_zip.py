@@ -10,7 +10,7 @@ import struct
 import zlib
 from collections import OrderedDict
 from dataclasses import dataclass, field
-from typing import BinaryIO, List, Optional, Sequence, Tuple
+from typing import BinaryIO, List, Optional, Sequence
 
 LIMIT32 = 0xFFFFFFFF
 
@@ -141,9 +141,15 @@ class Checkpoint:
         archive.close()
 
 
+ITEM_SIZES = {
+    "BoolStorage": 1, "ByteStorage": 1, "CharStorage": 1, "ShortStorage": 2, "IntStorage": 4,
+    "LongStorage": 8, "HalfStorage": 2, "BFloat16Storage": 2, "FloatStorage": 4,
+    "DoubleStorage": 8, "ComplexFloatStorage": 8, "ComplexDoubleStorage": 16,
+    "QInt8Storage": 1, "QUInt8Storage": 1, "QInt32Storage": 4, "UntypedStorage": 1}
+
+
 def item_size(kind: str) -> int:
-    return {"FloatStorage": 4, "LongStorage": 8, "BoolStorage": 1, "HalfStorage": 2,
-            "BFloat16Storage": 2, "DoubleStorage": 8}[kind]
+    return ITEM_SIZES[kind]
 
 
 def quiet_bytes(size: int) -> int:
