@@ -1,13 +1,17 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 #
-# A checkpoint cut off after any byte is passed through and says so, or is served
-# right; so is what is no checkpoint at all. One mount survives them all.
+# A checkpoint cut off after any byte, an archive or a legacy stream, is passed through
+# and says so, or is served right; so is what is no checkpoint at all. One mount survives
+# them all.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 need_torch
 
-torch broken_checkpoints make truncated "$original"
+for form in archive stream; do
+	mkdir "$original/$form"
+	torch broken_checkpoints make truncated "$form" "$original/$form"
+done
 : >"$original/empty.pt"
 echo "just some text" >"$original/text.pt"
 printf 'PK\003\004' >"$original/magic.pt"
@@ -27,8 +31,10 @@ for file in empty text magic no-entries zeros program hole other; do
 done
 [ -d "$view/folder.pt" ] || fail "folder.pt is no folder"
 rm "$original/hole.pt"
-timeout 1000 "$PYTHON" "$tests/torch/broken_checkpoints.py" check "$original" "$view" ||
-	fail "a broken checkpoint is served wrongly"
-[ -e "/proc/$daemon" ] || fail "the daemon died"
-expect_state converted "$view/whole.pt"
+for form in archive stream; do
+	timeout 500 "$PYTHON" "$tests/torch/broken_checkpoints.py" check "$original/$form" \
+		"$view/$form" || fail "a broken $form is served wrongly"
+	[ -e "/proc/$daemon" ] || fail "the daemon died"
+	expect_state converted "$view/$form/whole.pt"
+done
 unmount_view

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """Writes every way to break a small checkpoint, and checks what a view makes of it.
 
-    broken_checkpoints.py make truncated|flipped DIRECTORY
+    broken_checkpoints.py make truncated|flipped archive|stream DIRECTORY
     broken_checkpoints.py check DIRECTORY VIEW
 
 "truncated": the checkpoint cut off after every byte.  "flipped": several bits
@@ -17,13 +17,14 @@ import signal
 import struct
 import sys
 import traceback
-from collections import Counter
+from collections import Counter, OrderedDict
 from typing import Callable, Iterator, List, Tuple
 
 import compare
 import torch
 from fixed_checkpoint import weights
-from torch_zip import Checkpoint, Storage, Tensor
+from torch_save import Saver, is_stream, read_stream, write_stream
+from torch_zip import Checkpoint, Storage, Tensor, item_size
 
 MASKS = [0x01, 0x20, 0x80, 0xFF]
 SECONDS = 60  # for torch to load one small file
@@ -47,7 +48,27 @@ def make_small(path: str) -> None:
         checkpoint.write(file)
 
 
-def weight_bytes(data: bytes) -> set:
+def make_small_stream(path: str) -> None:
+    """The same in the legacy format, in less than 1 KB."""
+    weight = torch.arange(12) / 7
+    state = OrderedDict(weight=weight.view(3, 4), tied=weight[5:11], inv_freq=torch.ones(4) / 3,
+                        steps=torch.tensor([3, -4]))
+    with open(path, "wb") as file:
+        write_stream(file, Saver(state, key=lambda number: str(10 + number), legacy=True))
+
+
+def stream_weights(path: str) -> set:
+    """Where the elements of a stream lie, without their counts."""
+    stream, found = read_stream(path), set()
+    end = stream.end
+    for _, kind, numel in reversed(stream.storages):
+        start = end - numel * item_size(kind)
+        found.update(range(start, end))
+        end = start - 8
+    return found
+
+
+def archive_weights(data: bytes) -> set:
     """Where the payloads of storages lie: all the rest is headers and pickle."""
     found = set()
     for match in re.finditer(rb"PK\x03\x04.{22}(..)(..)archive/data/\d", data, re.DOTALL):
@@ -57,9 +78,9 @@ def weight_bytes(data: bytes) -> set:
     return found
 
 
-def make(kind: str, directory: str) -> None:
+def make(kind: str, form: str, directory: str) -> None:
     path = os.path.join(directory, "whole.pt")
-    make_small(path)
+    (make_small if form == "archive" else make_small_stream)(path)
     with open(path, "rb") as file:
         data = file.read()
     assert len(data) < 4096, len(data)
@@ -68,7 +89,7 @@ def make(kind: str, directory: str) -> None:
             with open(os.path.join(directory, f"{length:04}.pt"), "wb") as file:
                 file.write(data[:length])
         return
-    skipped = weight_bytes(data)
+    skipped = archive_weights(data) if form == "archive" else stream_weights(path)
     for position in set(range(len(data))) - skipped:
         for mask in MASKS:
             broken = bytearray(data)
@@ -107,13 +128,14 @@ def judge_converted(source: str, view: str) -> str:
         loaded = compare.load(view, "plain")
     except Exception as error:
         raise compare.Difference(f"{view}: torch loads the source but not this: {error!r}")
+    rules = compare.Rules(checksum="exact" if is_stream(source) else "seal")
     try:
-        compare.Comparison(original, loaded, compare.Rules()).run()
+        compare.Comparison(original, loaded, rules).run()
     except compare.Difference:
         # torch takes an entry with a folder's attributes for one, and gives memory that it
         # never wrote.  Then the view has to be right all the same.
         whole = os.path.join(os.path.dirname(source), "whole.pt")
-        compare.Comparison(compare.load(whole, "plain"), loaded, compare.Rules()).run()
+        compare.Comparison(compare.load(whole, "plain"), loaded, rules).run()
         return "converted, though torch loads garbage from the source"
     return "converted"
 
@@ -175,7 +197,7 @@ def files(directory: str) -> Iterator[str]:
 
 def main(words: List[str]) -> int:
     if words[0] == "make":
-        make(words[1], words[2])
+        make(*words[1:])
         return 0
     torch.set_num_threads(1)
     outcomes, converted = [], []
