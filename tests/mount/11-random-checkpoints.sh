@@ -14,6 +14,17 @@ for seed in "${seeds[@]}"; do
 	torch random_checkpoints "$seed" "$original/$seed.pt"
 done
 
+list_archives()
+{
+	local file
+
+	for file in "$view"/*.pt; do
+		if [ "$(head -c 2 "$file")" = PK ]; then
+			echo "$file"
+		fi
+	done
+}
+
 # all_ranges OPTION...: of every file; what they are compared with is in $work/copy.
 all_ranges()
 {
@@ -35,8 +46,9 @@ for options in "" --checksum=exact --checksum=none "--align=4096 --overflow=clam
 	compare --expect converted ${options/--align=4096/}
 	cp -r "$view" "$work/copy"
 	if [ "$options" != --checksum=none ]; then
-		"$tools/zip_check" "$view"/*.pt || fail "libzip finds a fault"
-		for file in "$view"/*.pt; do
+		mapfile -t archives < <(list_archives)
+		"$tools/zip_check" "${archives[@]}" || fail "libzip finds a fault"
+		for file in "${archives[@]}"; do
 			unzip -tqq "$file" || fail "unzip -t finds a fault in $file"
 		done
 	fi

@@ -5,8 +5,9 @@
     random_checkpoints.py SEED FILE
 
 The seed decides all: the tree, the tensors and how they lie on their storages,
-the storages' sizes, the pickle protocol, and whether the archive was packed again
-by an ordinary zip program (deflated, without torch's alignment).
+the storages' sizes, the pickle protocol, whether it is an archive or a legacy stream,
+and whether the archive was packed again by an ordinary zip program (deflated, without
+torch's alignment).
 """
 import os
 import random
@@ -174,12 +175,14 @@ def main() -> int:
     warnings.simplefilter("ignore")
     maker = Maker(seed)
     protocol = 2 if maker.simple else maker.random.choice([2, 2, 2, 3, 4, 5])
-    torch.save(maker.checkpoint(), path, pickle_protocol=protocol)
-    packed = maker.random.random() < 0.2
+    stream = random.Random(f"legacy {seed}").random() < 0.25  # draws of its own
+    torch.save(maker.checkpoint(), path, pickle_protocol=protocol,
+               _use_new_zipfile_serialization=not stream)
+    packed = maker.random.random() < 0.2 and not stream
     if packed:
         repack(path)
     print(f"seed {seed}: {os.stat(path).st_size} bytes, {len(maker.bases)} FP32 storages, "
-          f"protocol {protocol}{', deflated' if packed else ''}")
+          f"protocol {protocol}{', a stream' if stream else ', deflated' if packed else ''}")
     return 0
 
 
