@@ -38,7 +38,8 @@ packages_of()
 		;;
 	test)
 		packages_of build
-		echo libcmocka-dev python3 python3-torch unzip zip rsync attr fio procps
+		echo libcmocka-dev python3 python3-torch g++ libtorch-dev unzip zip rsync attr \
+			fio procps
 		;;
 	arm)
 		echo qemu-user gcc-aarch64-linux-gnu libc6-dev-arm64-cross
@@ -62,7 +63,7 @@ packages_of()
 is_optional()
 {
 	case $1 in
-	python3-torch | *clang-* | qemu-user | *aarch64* | *arm64*) return 0 ;;
+	python3-torch | libtorch-dev | *clang-* | qemu-user | *aarch64* | *arm64*) return 0 ;;
 	*) return 1 ;;
 	esac
 }

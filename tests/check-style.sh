@@ -51,7 +51,7 @@ has()
 check_format()
 {
 	has clang-format-14 || return 77
-	find_files '*.c' '*.h' | xargs clang-format-14 --dry-run -Werror
+	find_files '*.c' '*.h' '*.cc' | xargs clang-format-14 --dry-run -Werror
 }
 
 check_tidy()
@@ -91,7 +91,7 @@ check_licence()
 			echo "      $file: no SPDX line"
 			missing=1
 		}
-	done < <(find_files '*.c' '*.h' '*.sh' '*.py' CMakeLists.txt)
+	done < <(find_files '*.c' '*.h' '*.cc' '*.sh' '*.py' CMakeLists.txt)
 	return "$missing"
 }
 
