@@ -290,7 +290,8 @@ static int fail_source(const struct conversion *conversion, const char *path, cv
 				     path);
 	return cvq_fail_with(CVQ_EXIT_SOURCE, conversion->source,
 			     "'%.100s' cannot be read: %s (check it)", path,
-			     strerror(-err));
+			     err == -EBADMSG ? "one of its compressed entries is damaged"
+					     : strerror(-err));
 }
 
 static int write_file(struct conversion *conversion, const struct cvq_listed *listed)

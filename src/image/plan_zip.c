@@ -68,13 +68,22 @@ static unsigned item_size(const struct cvq_planning *planning, size_t storage)
 		       : planning->checkpoint->storages[storage].item_size;
 }
 
+/* What gives the record of a storage that is computed its CRC. */
+static enum cvq_checksum checksum_of(const struct cvq_planning *planning, size_t storage)
+{
+	enum cvq_checksum checksum = planning->policy->checksum;
+	bool fixed = planning->checkpoint->storages[storage].fixed_length;
+	return checksum == CVQ_CHECKSUM_SEAL && fixed ? CVQ_CHECKSUM_EXACT : checksum;
+}
+
 /* Makes room for seals in what the pickle says of the storages. */
 static void add_seals(struct cvq_planning *planning)
 {
 	for (size_t i = 0; i < planning->checkpoint->storage_count; i++) {
 		uint64_t numel = planning->checkpoint->storages[i].numel;
 		unsigned size = item_size(planning, i);
-		if (is_computed(planning, i))
+		if (is_computed(planning, i) &&
+		    checksum_of(planning, i) == CVQ_CHECKSUM_SEAL)
 			planning->edits[i].more_numel =
 				sealed_bytes(numel * size, size) / size - numel;
 	}
@@ -134,12 +143,12 @@ static cvq_err lay_out_computed(struct zip_planning *zip, const struct cvq_recor
 	if (bytes == 0)
 		return lay_out_literal(zip, record->name, NULL, 0);
 
-	bool sealed = layout->image->checksum == CVQ_CHECKSUM_SEAL;
+	bool sealed = checksum_of(planning, storage) == CVQ_CHECKSUM_SEAL;
 	struct cvq_zip_entry *entry =
 		new_entry(zip, record->name, sealed ? sealed_bytes(bytes, size) : bytes,
 			  sealed ? record->crc : 0);
 	uint64_t index = layout->image->conversion_count;
-	if (layout->image->checksum == CVQ_CHECKSUM_EXACT)
+	if (checksum_of(planning, storage) == CVQ_CHECKSUM_EXACT)
 		entry->checksum_of = (int64_t)index;
 	cvq_err err = cvq_zip_begin(layout, entry, zip->alignment);
 	struct cvq_conversion *conversion = cvq_plan_conversion(planning, record);
@@ -210,8 +219,7 @@ cvq_err cvq_plan_zip(struct cvq_planning *planning)
 	if (zip.alignment < LEAST_ALIGNMENT_OF_COMPUTED && planning->checkpoint->big_endian)
 		zip.alignment = LEAST_ALIGNMENT_OF_COMPUTED;
 	planning->layout.image->checksum = policy->checksum;
-	if (policy->checksum == CVQ_CHECKSUM_SEAL)
-		add_seals(planning);
+	add_seals(planning);
 	cvq_err err = lay_out(&zip);
 	free(zip.entries);
 	cvq_buffer_release(&zip.pickle);

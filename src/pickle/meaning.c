@@ -21,6 +21,7 @@ struct walk {
 	struct cvq_pickle *pickle;
 	struct cvq_reason *reason;
 	struct cvq_buffer name; /* of the value being looked at */
+	bool fixed_length;      /* of the storages that are met */
 	unsigned nesting;
 	size_t steps;
 	size_t name_bytes; /* written so far, of all names */
@@ -175,6 +176,8 @@ static cvq_err read_tensor(struct walk *walk, const struct cvq_node *arguments,
 		&pickle->storage_uses[cvq_value_payload(fields[0])];
 	if (use == USE_ARGUMENT)
 		pickle->storages[elements->storage].plain = false;
+	if (walk->fixed_length)
+		pickle->storages[elements->storage].fixed_length = true;
 	cvq_err err = add_tensor(walk, elements, (uint64_t)offset, shape, stride);
 	/* requires_grad, hooks, metadata */
 	for (uint32_t i = 4; i < arguments->count && !err; i++)
@@ -214,6 +217,18 @@ static cvq_err read_sparse(struct walk *walk, const struct cvq_node *arguments,
 	return err;
 }
 
+/* _rebuild_nested_tensor(buffer, sizes, strides, offsets): torch wants the buffer's
+ * storage to have not one element more than it needs. */
+static cvq_err read_nested(struct walk *walk, const struct cvq_node *arguments,
+			   enum use use)
+{
+	bool outer = walk->fixed_length;
+	walk->fixed_length = true;
+	cvq_err err = read_all(walk, arguments, use);
+	walk->fixed_length = outer;
+	return err;
+}
+
 /* _rebuild_parameter(data, requires_grad, hooks[, state]) */
 static cvq_err read_parameter(struct walk *walk, const struct cvq_node *arguments,
 			      enum use use)
@@ -249,7 +264,6 @@ static cvq_err refuse_wrapper(struct walk *walk, const struct cvq_node *argument
 			      "tell apart");
 }
 
-/* Not _rebuild_nested_tensor(): torch wants its storage to have no element more. */
 static const struct function {
 	const char *module;
 	const char *name;
@@ -263,6 +277,7 @@ static const struct function {
 	{"torch._tensor", "_rebuild_from_type_v2", read_typed},
 	{"torch._utils", "_rebuild_sparse_tensor", read_sparse},
 	{"torch._utils", "_rebuild_sparse_csr_tensor", read_sparse},
+	{"torch._utils", "_rebuild_nested_tensor", read_nested},
 	{"torch._utils", "_rebuild_wrapper_subclass", refuse_wrapper},
 	{"collections", "OrderedDict", read_all},
 	{"collections", "defaultdict", read_all},

@@ -48,7 +48,8 @@ struct cvq_storage {
 	/* Only plain tensors and parameters use it, so another element type is safe.
 	 */
 	bool plain;
-	bool is_float32; /* 'type' is FloatStorage */
+	bool is_float32;   /* 'type' is FloatStorage */
+	bool fixed_length; /* something looks at how many elements there are */
 };
 
 static inline uint64_t cvq_storage_bytes(const struct cvq_storage *storage)

@@ -322,6 +322,7 @@ cvq_err cvq_policy_init(struct cvq_policy *policy)
 	err = err ? err : globs_add(&policy->keep_tensors, "*inv_freq");
 	err = err ? err : globs_add(&policy->keep_tensors, "optimizer.*");
 	err = err ? err : globs_add(&policy->keep_tensors, "optimizer_states.*");
+	err = err ? err : globs_add(&policy->keep_tensors, "optimizer_state_dict.*");
 	return err;
 }
 

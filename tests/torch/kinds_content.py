@@ -242,7 +242,7 @@ def device_tensor_from_cpu_tensor() -> Any:
                                     numbers(6, seed=146))}
 
 
-@content("kept/nested", since=(2, 1), float32=["nested"])
+@content("tensors/nested", since=(2, 1))
 def nested() -> Any:
     """torch wants its storage to have not one element more: there is no room for a seal."""
     pieces = [numbers(2, 5, seed=114), numbers(3, 5, seed=115)]
@@ -310,6 +310,15 @@ def below(prefix: str, names: List[str]) -> List[str]:
 def adam() -> Any:
     model, optimizer = trained()
     return {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "epoch": 3}
+
+
+@content("training/by-hand", float32=["model_state_dict.inv_freq"] +
+         below("optimizer_state_dict", ADAM))
+def by_hand() -> Any:
+    """As torch's own tutorial saves."""
+    model, optimizer = trained()
+    return {"epoch": 3, "model_state_dict": model.state_dict(),
+            "optimizer_state_dict": optimizer.state_dict(), "loss": torch.tensor(0.5)}
 
 
 @content("training/cosyvoice-ddp", float32=["inv_freq"])

@@ -226,6 +226,27 @@ static void the_parts_of_a_sparse_tensor_go_by_its_name(void **state)
 	cvq_pickle_free(pickle);
 }
 
+static void a_nested_tensor_fixes_the_length_of_its_storage(void **state)
+{
+	(void)state;
+	cleanup_buffer struct cvq_buffer stream = {0};
+	emit(&stream, "\x80\x02}(");
+	emit_string(&stream, "nested");
+	emit(&stream, "ctorch._utils\n_rebuild_nested_tensor\n(");
+	emit_tensor(&stream, "FloatStorage", "0", 4);
+	emit_tensor(&stream, "LongStorage", "1", 4);
+	emit(&stream, "NNtR");
+	emit_string(&stream, "other");
+	emit_tensor(&stream, "FloatStorage", "2", 4);
+	emit(&stream, "u.");
+
+	struct cvq_pickle *pickle = parse(&stream);
+	assert_true(is_plain(pickle, "nested"));
+	assert_true(cvq_pickle_storage(pickle, 0)->fixed_length);
+	assert_false(cvq_pickle_storage(pickle, 2)->fixed_length);
+	cvq_pickle_free(pickle);
+}
+
 static void parameters_are_plain(void **state)
 {
 	(void)state;
@@ -662,6 +683,7 @@ int main(void)
 		cmocka_unit_test(a_storage_saved_as_such_is_not_plain),
 		cmocka_unit_test(what_an_unknown_function_sees_is_not_plain),
 		cmocka_unit_test(the_parts_of_a_sparse_tensor_go_by_its_name),
+		cmocka_unit_test(a_nested_tensor_fixes_the_length_of_its_storage),
 		cmocka_unit_test(parameters_are_plain),
 		cmocka_unit_test(converted_and_kept_storages_share_a_memo_slot),
 		cmocka_unit_test(lengths_grow_out_of_their_opcodes),

@@ -59,6 +59,7 @@ static void defaults_fit_cosyvoice(void **state)
 		cvq_policy_keeps_tensor(policy, "decoder.estimator.rotary_embed.inv_freq"));
 	assert_true(cvq_policy_keeps_tensor(policy, "optimizer.state.0.step"));
 	assert_true(cvq_policy_keeps_tensor(policy, "optimizer_states.0.state.1.exp_avg"));
+	assert_true(cvq_policy_keeps_tensor(policy, "optimizer_state_dict.state.0.step"));
 	assert_false(cvq_policy_keeps_tensor(policy, "llm.optimizer.weight"));
 	assert_int_equal(policy->dtype, CVQ_FP16);
 	assert_int_equal(policy->overflow, CVQ_OVERFLOW_INF);
