@@ -33,7 +33,7 @@ unmount_view
 rm -r "${original:?}"/* "$work/copy"
 
 # Many files.
-torch broken_checkpoints make truncated "$original"
+torch broken_checkpoints make truncated archive "$original"
 find "$original" -name '0*.pt' -delete
 for folder in {1..30}; do
 	mkdir "$original/$folder"
