@@ -180,8 +180,10 @@ static int serve(struct cvq_context *context, struct fuse_session *session)
 		err = -errno;
 	if (!err) {
 		context->log.to_syslog = !stay;
-		err = cvq_session_serve(context, session);
+		err = cvq_lifeline_watch(context);
 	}
+	if (!err)
+		err = cvq_session_serve(context, session);
 	fuse_remove_signal_handlers(session);
 	cvq_session_end(session);
 	if (!err)
@@ -221,6 +223,7 @@ static int run_with_options(struct cvq_context *context)
 	cvq_statistics_init(&context->statistics);
 	cvq_passthrough_init(&context->passthrough);
 	int code = run(context);
+	cvq_lifeline_release(context);
 	cvq_passthrough_release(&context->passthrough);
 	cvq_statistics_release(&context->statistics);
 	cvq_request_buffers_release(context);

@@ -12,6 +12,7 @@
 
 #include "base/cleanup.h"
 #include "base/mountinfo.h"
+#include "base/privilege.h"
 #include "base/program.h"
 #include "base/unmount.h"
 
@@ -149,7 +150,7 @@ static cvq_err check_empty(const char *path, struct cvq_reason *reason)
 static cvq_err check_ownership(const char *path, const struct stat *attributes,
 			       struct cvq_reason *reason)
 {
-	if (geteuid() == 0)
+	if (cvq_may_mount())
 		return 0;
 	if (access(path, W_OK))
 		return cvq_explain(reason, -EACCES,
@@ -197,7 +198,7 @@ cvq_err cvq_fuse_check(struct cvq_reason *reason)
 				   "%s (as root: modprobe fuse; a container needs --device "
 				   "/dev/fuse --cap-add SYS_ADMIN)",
 				   strerror(errno));
-	if (geteuid() == 0)
+	if (cvq_may_mount())
 		return 0;
 	cleanup_free char *helper = cvq_program_find("fusermount3");
 	if (!helper && access("/usr/bin/fusermount3", X_OK))
