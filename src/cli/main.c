@@ -15,6 +15,7 @@
 
 static const struct cvq_command *const commands[] = {
 	&cvq_convert_command,
+	&cvq_run_command,
 };
 
 #define COMMAND_COUNT (sizeof(commands) / sizeof(*commands))
