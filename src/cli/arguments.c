@@ -6,9 +6,11 @@
  */
 #include <errno.h>
 #include <getopt.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buffer.h"
 #include "base/cleanup.h"
 #include "cli/command.h"
 #include "policy/config.h"
@@ -96,13 +98,35 @@ static cvq_err refuse_option(const struct cvq_command *command, const char *argu
 			   command->name);
 }
 
+static void forget_given(struct cvq_arguments *arguments)
+{
+	while (arguments->given_count > 0)
+		free(arguments->given[--arguments->given_count]);
+}
+
+/* Remembers the policy's option, which has been read, if it is one. */
+static cvq_err remember(struct cvq_arguments *arguments, int letter, const char *name)
+{
+	if (letter != OPTION_POLICY && letter != OPTION_CONFIG)
+		return 0;
+	char *word;
+	cvq_err err = cvq_grow((void **)&arguments->given, &arguments->given_capacity,
+			       arguments->given_count, sizeof(*arguments->given));
+	if (err ||
+	    asprintf(&word, "--%s%s%s", name, optarg ? "=" : "", optarg ? optarg : "") < 0)
+		return -ENOMEM;
+	arguments->given[arguments->given_count++] = word;
+	return 0;
+}
+
 static cvq_err parse_options(const struct cvq_command *command, int argc, char *argv[],
 			     const struct option *list, struct cvq_arguments *arguments,
 			     struct cvq_reason *reason)
 {
-	int letter, index;
+	int letter, index = 0;
 	opterr = 0;
 	optind = 0; /* from the start, also of what getopt_long() keeps in mind */
+	forget_given(arguments);
 	while ((letter = getopt_long(argc, argv, ":h", list, &index)) != -1) {
 		if (letter == '?' || letter == ':')
 			return refuse_option(command, argv[optind - 1], letter == ':',
@@ -112,6 +136,7 @@ static cvq_err parse_options(const struct cvq_command *command, int argc, char *
 				      ? cvq_policy_set(&arguments->policy, list[index].name,
 						       optarg, &detail)
 				      : set_flag(arguments, letter);
+		err = err ? err : remember(arguments, letter, list[index].name);
 		if (err == -EINVAL)
 			return cvq_explain(reason, err, "--%s: %s", list[index].name,
 					   detail.text);
@@ -207,4 +232,6 @@ cvq_err cvq_arguments_parse(const struct cvq_command *command, int argc, char *a
 void cvq_arguments_release(struct cvq_arguments *arguments)
 {
 	cvq_policy_release(&arguments->policy);
+	forget_given(arguments);
+	free(arguments->given);
 }

@@ -18,6 +18,9 @@ enum cvq_exit {
 	CVQ_EXIT_SOURCE = 3, /* missing, unreadable, not a directory, without checkpoints */
 	CVQ_EXIT_MOUNT = 4,
 	CVQ_EXIT_OUTPUT = 5, /* could not be written */
+	/* Of run, as a shell has them: */
+	CVQ_EXIT_NOT_EXECUTABLE = 126,
+	CVQ_EXIT_NOT_FOUND = 127,
 };
 
 /* Options that a subcommand may take. */
@@ -35,6 +38,8 @@ struct cvq_arguments {
 	struct cvq_policy policy;
 	const char *config;
 	bool help, force, quiet, json, in_place;
+	char **given; /* the policy's options, each as one word for cvq-mount */
+	size_t given_count, given_capacity;
 	char *const *paths; /* 'path_count' of them ... */
 	size_t path_count;
 	char *const *words; /* ... then these, up to a NULL */
@@ -52,6 +57,7 @@ struct cvq_command {
 };
 
 extern const struct cvq_command cvq_convert_command;
+extern const struct cvq_command cvq_run_command;
 
 /*
  * Reads the command line behind the subcommand; 'argv[0]' is its name.  May move the

@@ -8,12 +8,14 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/descriptors.h"
 #include "base/log.h"
 #include "cli/command.h"
 #include "cvq/cvq.h"
 
 static const struct cvq_command *const commands[] = {
 	&cvq_convert_command,
+	&cvq_run_command,
 };
 
 #define COMMAND_COUNT (sizeof(commands) / sizeof(*commands))
@@ -86,6 +88,7 @@ static int run_command(const struct cvq_command *command, int argc, char *argv[]
 
 int main(int argc, char *argv[])
 {
+	cvq_fill_standard_descriptors();
 	if (argc < 2)
 		return cvq_fail_with(CVQ_EXIT_USAGE, NULL,
 				     "a subcommand is missing (see cvq --help)");

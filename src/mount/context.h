@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "mount/handles.h"
+#include "mount/lifeline.h"
 #include "mount/nodes.h"
 #include "mount/options.h"
 #include "mount/passthrough.h"
@@ -29,6 +30,7 @@ struct cvq_context {
 	struct cvq_handles handles;
 	struct cvq_statistics statistics;
 	struct cvq_passthrough passthrough;
+	struct cvq_lifeline lifeline;
 };
 
 #endif

@@ -8,7 +8,6 @@
  * no thread is started before.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +16,7 @@
 #include <syslog.h>
 #include <unistd.h>
 
+#include "base/descriptors.h"
 #include "base/human.h"
 #include "cvq/cvq.h"
 #include "mount/context.h"
@@ -36,20 +36,6 @@ enum exit_code {
 /* ========================================================================== */
 /*                                   Process                                  */
 /* ========================================================================== */
-
-/*
- * Whoever started us may have closed the standard descriptors.  Were the next file
- * to get such a number, messages would be written into it.
- */
-static void fill_standard_descriptors(void)
-{
-	int fd;
-	do
-		fd = open("/dev/null", O_RDWR); /* for fusermount3 as well */
-	while (fd >= 0 && fd <= STDERR_FILENO);
-	if (fd >= 0)
-		close(fd);
-}
 
 /* An open file costs a descriptor; the usual soft limit is a matter of select(2). */
 static void raise_descriptor_limit(void)
@@ -194,8 +180,10 @@ static int serve(struct cvq_context *context, struct fuse_session *session)
 		err = -errno;
 	if (!err) {
 		context->log.to_syslog = !stay;
-		err = cvq_session_serve(context, session);
+		err = cvq_lifeline_watch(context);
 	}
+	if (!err)
+		err = cvq_session_serve(context, session);
 	fuse_remove_signal_handlers(session);
 	cvq_session_end(session);
 	if (!err)
@@ -235,6 +223,7 @@ static int run_with_options(struct cvq_context *context)
 	cvq_statistics_init(&context->statistics);
 	cvq_passthrough_init(&context->passthrough);
 	int code = run(context);
+	cvq_lifeline_release(context);
 	cvq_passthrough_release(&context->passthrough);
 	cvq_statistics_release(&context->statistics);
 	cvq_request_buffers_release(context);
@@ -246,7 +235,7 @@ static int run_with_options(struct cvq_context *context)
 
 int main(int argc, char **argv)
 {
-	fill_standard_descriptors();
+	cvq_fill_standard_descriptors();
 	raise_descriptor_limit();
 	openlog("cvq-mount", LOG_PID, LOG_DAEMON);
 

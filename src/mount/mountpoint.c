@@ -4,17 +4,17 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mount.h>
 #include <sys/vfs.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "mount/mountinfo.h"
+#include "base/mountinfo.h"
+#include "base/privilege.h"
+#include "base/program.h"
+#include "base/unmount.h"
 
 #define MOST_DEAD_MOUNTS 16 /* on top of each other, before we give up */
 
@@ -85,49 +85,6 @@ cvq_err cvq_mountpoint_resolve(const char *given, char **path, struct cvq_reason
 /*                                 Dead mounts                                */
 /* ========================================================================== */
 
-/* The path of a program as the shell would find it, to be freed; NULL if there is none. */
-static char *find_program(const char *name)
-{
-	const char *directories = getenv("PATH");
-	if (!directories)
-		directories = "/usr/local/bin:/usr/bin:/bin";
-	while (*directories) {
-		size_t length = strcspn(directories, ":");
-		char *path;
-		if (asprintf(&path, "%.*s/%s", (int)length, directories, name) < 0)
-			return NULL;
-		if (path[0] == '/' && access(path, X_OK) == 0)
-			return path;
-		free(path);
-		directories += length + (directories[length] == ':');
-	}
-	return NULL;
-}
-
-static cvq_err unmount_by_helper(const char *path)
-{
-	cleanup_free char *helper = find_program("fusermount3");
-	cleanup_free char *target = strdup(path);
-	if (!helper || !target)
-		return helper ? -ENOMEM : -ENOENT;
-	char *arguments[] = {(char[]){"fusermount3"},
-			     (char[]){"-u"},
-			     (char[]){"-z"},
-			     (char[]){"-q"},
-			     (char[]){"--"},
-			     target,
-			     NULL};
-	pid_t child;
-	int err = posix_spawn(&child, helper, NULL, NULL, arguments, environ);
-	if (err)
-		return -err;
-	int status;
-	while (waitpid(child, &status, 0) < 0)
-		if (errno != EINTR)
-			return -errno;
-	return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : -EPERM;
-}
-
 /*
  * Whether the file system at 'path' has lost its daemon.  Attributes may come from
  * the kernel's cache; the numbers of statfs(2) never do.
@@ -146,14 +103,12 @@ cvq_err cvq_mountpoint_clear(const char *path, struct cvq_reason *reason)
 		if (cvq_mounted_at(path, &mounted) ||
 		    strncmp(mounted.type, "fuse", 4) != 0 || !is_dead(path))
 			return 0;
-		if (strcmp(mounted.type, "fuse." CVQ_SUBTYPE) != 0)
+		if (!cvq_mounted_is_view(&mounted))
 			return cvq_explain(reason, -ENOTCONN,
 					   "a dead mount of another program is there "
 					   "(unmount it: fusermount3 -u %s)",
 					   advisable(path));
-		cvq_err err = umount2(path, MNT_DETACH) ? -errno : 0;
-		if (err == -EPERM)
-			err = unmount_by_helper(path);
+		cvq_err err = cvq_unmount(path);
 		if (err)
 			return cvq_explain(reason, err,
 					   "a dead view is there and cannot be cleared: %s "
@@ -195,7 +150,7 @@ static cvq_err check_empty(const char *path, struct cvq_reason *reason)
 static cvq_err check_ownership(const char *path, const struct stat *attributes,
 			       struct cvq_reason *reason)
 {
-	if (geteuid() == 0)
+	if (cvq_may_mount())
 		return 0;
 	if (access(path, W_OK))
 		return cvq_explain(reason, -EACCES,
@@ -218,8 +173,7 @@ cvq_err cvq_mountpoint_check(const char *path, const struct stat *source, bool n
 		return cvq_explain(reason, -ENOTDIR,
 				   "it is not a directory (choose an empty directory)");
 	struct cvq_mounted mounted;
-	if (cvq_mounted_at(path, &mounted) == 0 &&
-	    strcmp(mounted.type, "fuse." CVQ_SUBTYPE) == 0)
+	if (cvq_mounted_at(path, &mounted) == 0 && cvq_mounted_is_view(&mounted))
 		return cvq_explain(reason, -EBUSY,
 				   "a view is mounted there already (unmount it first: "
 				   "fusermount3 -u %s)",
@@ -244,9 +198,9 @@ cvq_err cvq_fuse_check(struct cvq_reason *reason)
 				   "%s (as root: modprobe fuse; a container needs --device "
 				   "/dev/fuse --cap-add SYS_ADMIN)",
 				   strerror(errno));
-	if (geteuid() == 0)
+	if (cvq_may_mount())
 		return 0;
-	cleanup_free char *helper = find_program("fusermount3");
+	cleanup_free char *helper = cvq_program_find("fusermount3");
 	if (!helper && access("/usr/bin/fusermount3", X_OK))
 		return cvq_explain(reason, -ENOENT,
 				   "an ordinary user needs fusermount3 to mount, and it is "

@@ -10,9 +10,12 @@
 #include "mount/options.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "policy/config.h"
@@ -91,6 +94,23 @@ static cvq_err set_max_threads(struct cvq_mount_options *options, const char *va
 	return 0;
 }
 
+static cvq_err set_lifeline(struct cvq_mount_options *options, const char *value,
+			    struct cvq_reason *reason)
+{
+	char *end;
+	struct stat attributes;
+	errno = 0;
+	long fd = strtol(value, &end, 10);
+	if (errno || end == value || *end || fd <= STDERR_FILENO || fd > INT_MAX ||
+	    fstat((int)fd, &attributes) || !S_ISFIFO(attributes.st_mode))
+		return cvq_explain(reason, -EINVAL,
+				   "'%.60s' is no descriptor of a pipe (leave it to cvq "
+				   "run)",
+				   value);
+	options->lifeline = (int)fd;
+	return 0;
+}
+
 #define FLAG(member) offsetof(struct cvq_mount_options, member)
 
 /* Either a flag to raise, or a function that takes the value. */
@@ -114,6 +134,8 @@ static const struct own_option {
 	{"config", 0, 0, set_config},
 	{"fsname", 0, 0, set_fsname},
 	{"max-threads", 0, 0, set_max_threads},
+	{"lifeline", 0, 0, set_lifeline},
+	{"remove-mountpoint", 0, FLAG(remove_mountpoint), NULL},
 };
 
 /*
@@ -348,7 +370,7 @@ static cvq_err check_words(const struct cvq_mount_options *options,
 
 static cvq_err set_defaults(struct cvq_mount_options *options)
 {
-	*options = (struct cvq_mount_options){0};
+	*options = (struct cvq_mount_options){.lifeline = -1};
 	return cvq_policy_init(&options->policy);
 }
 

@@ -27,6 +27,9 @@ struct cvq_mount_options {
 	bool noexec;
 	char *fsname;         /* shown in place of the source's path, or NULL */
 	unsigned max_threads; /* 0: as the machine has processors */
+	/* Of "cvq run", see lifeline.h; no others should need them, so --help is silent: */
+	int lifeline; /* a descriptor, or -1 */
+	bool remove_mountpoint;
 };
 
 /*

@@ -66,7 +66,7 @@ run_as_user()
 		mount --bind "$tests" "$stage/tests"
 		export CVQ_MOUNT=$stage/build/${CVQ_MOUNT#"$CVQ_BUILD/"} CVQ_BUILD=$stage/build
 		export CVQ_TEST_TMP=$stage/tmp TMPDIR=$stage/tmp
-		unset CVQ_TEST_USER CVQ_TOOLS
+		unset CVQ_TEST_USER CVQ_TOOLS CVQ
 		exec setpriv --reuid "$user" --regid "$(id -g "$user")" --clear-groups \
 			bash "$stage/tests/mount/$name.sh"' \
 		bash "$1" "$stage" "$case_name" "$tests" || status=$?

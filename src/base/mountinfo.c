@@ -1,19 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-#include "mount/mountinfo.h"
+#include "base/mountinfo.h"
 
 #include <errno.h>
-#include <stdbool.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/sysmacros.h>
-
-#include "base/cleanup.h"
-
-static void close_file(FILE **file)
-{
-	if (*file)
-		fclose(*file);
-}
 
 static bool is_octal(char c)
 {
@@ -57,29 +48,52 @@ static bool parse_line(char *line, char **mountpoint, struct cvq_mounted *mounte
 	    sscanf(type, " - %63s", mounted->type) != 1)
 		return false;
 	mounted->device = makedev(device_major, device_minor);
+	mounted->whole = strcmp(fields[3], "/") == 0;
 	*mountpoint = fields[4];
 	unescape(*mountpoint);
 	return true;
 }
 
+bool cvq_mounted_is_view(const struct cvq_mounted *mounted)
+{
+	return strcmp(mounted->type, "fuse." CVQ_SUBTYPE) == 0;
+}
+
+cvq_err cvq_mounts_open(struct cvq_mounts *mounts)
+{
+	*mounts = (struct cvq_mounts){.file = fopen("/proc/self/mountinfo", "re")};
+	return mounts->file ? 0 : -errno;
+}
+
+void cvq_mounts_close(struct cvq_mounts *mounts)
+{
+	if (mounts->file)
+		fclose(mounts->file);
+	free(mounts->line);
+}
+
+const char *cvq_mounts_next(struct cvq_mounts *mounts, struct cvq_mounted *mounted)
+{
+	char *mountpoint;
+	while (getline(&mounts->line, &mounts->size, mounts->file) > 0)
+		if (parse_line(mounts->line, &mountpoint, mounted))
+			return mountpoint;
+	return NULL;
+}
+
 cvq_err cvq_mounted_at(const char *path, struct cvq_mounted *mounted)
 {
-	cvq_cleanup(close_file) FILE *mounts = fopen("/proc/self/mountinfo", "re");
-	if (!mounts)
-		return -errno;
-	cleanup_free char *line = NULL;
-	size_t size = 0;
-	cvq_err err = -ENOENT;
-
-	/* What is mounted later is listed later: the last one is on top. */
-	while (getline(&line, &size, mounts) > 0) {
-		struct cvq_mounted candidate;
-		char *mountpoint;
-		if (parse_line(line, &mountpoint, &candidate) &&
-		    strcmp(mountpoint, path) == 0) {
+	cleanup_mounts struct cvq_mounts mounts;
+	cvq_err err = cvq_mounts_open(&mounts);
+	if (err)
+		return err;
+	struct cvq_mounted candidate;
+	const char *mountpoint;
+	err = -ENOENT;
+	while ((mountpoint = cvq_mounts_next(&mounts, &candidate)))
+		if (strcmp(mountpoint, path) == 0) { /* the last one is on top */
 			*mounted = candidate;
 			err = 0;
 		}
-	}
 	return err;
 }

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The program is in our process group.  So what the terminal sends to the foreground,
+ * as Ctrl-C and Ctrl-Z do, reaches it without us, and we must neither pass that on nor
+ * die of it.  What is sent to us alone is passed on.
+ */
+#include "cli/supervise.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+
+static _Noreturn void exec_program(char *const *words, const char *folder, pid_t parent,
+				   const struct cvq_signals *signals)
+{
+	/* If we are killed, it is asked to end as well. */
+	prctl(PR_SET_PDEATHSIG, SIGTERM);
+	if (getppid() != parent)
+		_exit(128 + SIGTERM);
+	cvq_signals_restore(signals);
+	/* By its name, or a view that was mounted over it would not be seen there. */
+	if (folder && chdir(folder))
+		_exit(cvq_fail_with(CVQ_EXIT_NOT_EXECUTABLE, folder,
+				    "%s (start from another directory)", strerror(errno)));
+	execvp(words[0], words);
+	if (errno == ENOENT)
+		_exit(cvq_fail_with(CVQ_EXIT_NOT_FOUND, words[0],
+				    "there is no such program (check its name)"));
+	_exit(cvq_fail_with(CVQ_EXIT_NOT_EXECUTABLE, words[0],
+			    "it cannot be executed: %s (check it)", strerror(errno)));
+}
+
+/*
+ * When the program is stopped, so are we, for the shell that waits for us to see it;
+ * and when that shell lets us go on, so does the program.  Without a terminal nobody
+ * would let us go on.
+ */
+static void stop_with(pid_t program)
+{
+	cleanup_fd int terminal = open("/dev/tty", O_RDONLY | O_CLOEXEC);
+	if (terminal < 0)
+		return;
+	raise(SIGSTOP);
+	kill(program, SIGCONT);
+}
+
+/* Takes note of all children that changed.  Returns the program's exit code, or -1. */
+static int reap(pid_t program, struct cvq_private_view *view)
+{
+	int status, code = -1;
+	pid_t child;
+	while ((child = waitpid(-1, &status, WNOHANG | WUNTRACED)) > 0) {
+		if (child == program && WIFSTOPPED(status))
+			stop_with(program);
+		else if (child == program)
+			code = WIFEXITED(status) ? WEXITSTATUS(status)
+						 : 128 + WTERMSIG(status);
+		else if (child == view->daemon && !WIFSTOPPED(status))
+			cvq_private_view_lost(view, status);
+	}
+	return code;
+}
+
+/* The terminal tells the program itself, and so does the program: think of "kill 0". */
+static bool is_for(pid_t program, const struct signalfd_siginfo *info)
+{
+	return info->ssi_code <= 0 && info->ssi_pid != (unsigned)program;
+}
+
+int cvq_supervise(char *const *words, const char *folder, const struct cvq_signals *signals,
+		  struct cvq_private_view *view)
+{
+	pid_t parent = getpid();
+	pid_t program = fork();
+	if (program == 0)
+		exec_program(words, folder, parent, signals);
+	if (program < 0)
+		return cvq_fail_with(CVQ_EXIT_NOT_EXECUTABLE, words[0],
+				     "no process can be started: %s (end others)",
+				     strerror(errno));
+	int code = -1;
+	while (code < 0) {
+		struct signalfd_siginfo info;
+		if (cvq_signals_next(signals, &info) == 0) {
+			if (info.ssi_signo == SIGCHLD)
+				code = reap(program, view);
+			else if (is_for(program, &info))
+				kill(program, (int)info.ssi_signo);
+		}
+	}
+	return code;
+}
