@@ -43,8 +43,8 @@ static double copy_rate(void *target, const void *source, size_t bytes)
 int main(int argc, char *argv[])
 {
 	int rounds = argc > 1 ? atoi(argv[1]) : 5;
-	float *source = malloc(RAM_NUMBERS * sizeof(float));
-	uint8_t *target = malloc(RAM_NUMBERS * sizeof(float));
+	float *source = malloc(RAM_NUMBERS * sizeof(*source));
+	float *target = malloc(RAM_NUMBERS * sizeof(*target));
 	if (!source || !target)
 		return 1;
 	for (size_t i = 0; i < RAM_NUMBERS; i++)

@@ -38,7 +38,7 @@ static void null_lookup(fuse_req_t request, fuse_ino_t parent, const char *name)
 		.attr_timeout = TIMEOUT,
 		.entry_timeout = TIMEOUT,
 	};
-	if (strcmp(name, "file"))
+	if (strcmp(name, "file") != 0)
 		fuse_reply_err(request, ENOENT);
 	else
 		fuse_reply_entry(request, &entry);
