@@ -14,6 +14,19 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/program.h"
+
+/* Says why there is no such program running, and returns the exit code for it. */
+static int explain_exec(const char *name, int error)
+{
+	/* If there is a folder in PATH that we may not enter, execvp() speaks of that. */
+	cleanup_free char *found = strchr(name, '/') ? NULL : cvq_program_find(name);
+	if (error == ENOENT || (error == EACCES && !strchr(name, '/') && !found))
+		return cvq_fail_with(CVQ_EXIT_NOT_FOUND, name,
+				     "there is no such program (check its name)");
+	return cvq_fail_with(CVQ_EXIT_NOT_EXECUTABLE, name,
+			     "it cannot be executed: %s (check it)", strerror(error));
+}
 
 static _Noreturn void exec_program(char *const *words, const char *folder, pid_t parent,
 				   const struct cvq_signals *signals)
@@ -28,11 +41,7 @@ static _Noreturn void exec_program(char *const *words, const char *folder, pid_t
 		_exit(cvq_fail_with(CVQ_EXIT_NOT_EXECUTABLE, folder,
 				    "%s (start from another directory)", strerror(errno)));
 	execvp(words[0], words);
-	if (errno == ENOENT)
-		_exit(cvq_fail_with(CVQ_EXIT_NOT_FOUND, words[0],
-				    "there is no such program (check its name)"));
-	_exit(cvq_fail_with(CVQ_EXIT_NOT_EXECUTABLE, words[0],
-			    "it cannot be executed: %s (check it)", strerror(errno)));
+	_exit(explain_exec(words[0], errno));
 }
 
 /*
