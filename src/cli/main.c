@@ -33,12 +33,10 @@ int cvq_fail(enum cvq_exit code, const char *path, const struct cvq_reason *reas
 int cvq_fail_with(enum cvq_exit code, const char *path, const char *format, ...)
 {
 	struct cvq_reason reason;
-	char text[sizeof(reason.text)];
 	va_list arguments;
 	va_start(arguments, format);
-	vsnprintf(text, sizeof(text), format, arguments);
+	cvq_explain_list(&reason, 0, format, arguments);
 	va_end(arguments);
-	cvq_explain(&reason, 0, "%s", text);
 	return cvq_fail(code, path, &reason);
 }
 
