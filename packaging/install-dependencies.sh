@@ -38,8 +38,8 @@ packages_of()
 		;;
 	test)
 		packages_of build
-		echo libcmocka-dev python3 python3-torch g++ libtorch-dev unzip zip rsync attr \
-			fio procps
+		echo libcmocka-dev python3 python3-jsonschema python3-torch g++ libtorch-dev \
+			unzip zip rsync attr fio procps
 		;;
 	arm)
 		echo qemu-user gcc-aarch64-linux-gnu libc6-dev-arm64-cross

@@ -14,6 +14,7 @@
 
 static const struct cvq_command *const commands[] = {
 	&cvq_convert_command,
+	&cvq_check_command,
 };
 
 #define COMMAND_COUNT (sizeof(commands) / sizeof(*commands))
