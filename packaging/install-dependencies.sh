@@ -34,12 +34,12 @@ packages_of()
 	case $1 in
 	build)
 		echo gcc libc6-dev make cmake pkgconf fuse3 libfuse3-dev libzip-dev \
-			libinih-dev libdeflate-dev zlib1g-dev libjansson-dev
+			libinih-dev libdeflate-dev zlib1g-dev libjansson-dev libyaml-dev
 		;;
 	test)
 		packages_of build
-		echo libcmocka-dev python3 python3-torch g++ libtorch-dev unzip zip rsync attr \
-			fio procps
+		echo libcmocka-dev python3 python3-jsonschema python3-torch g++ libtorch-dev \
+			unzip zip rsync attr fio procps
 		;;
 	arm)
 		echo qemu-user gcc-aarch64-linux-gnu libc6-dev-arm64-cross

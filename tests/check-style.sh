@@ -96,14 +96,15 @@ check_licence()
 }
 
 # A room includes headers of itself and of the rooms below it only.
-rooms=(base numeric pickle policy checkpoint image view mount cli)
+rooms=(base numeric pickle policy checkpoint image view cosyvoice mount cli)
 declare -A below=(
 	[base]="" [numeric]="base" [pickle]="base numeric" [policy]="base numeric"
 	[checkpoint]="base numeric pickle policy"
 	[image]="base numeric pickle policy checkpoint"
 	[view]="base numeric pickle policy checkpoint image"
-	[mount]="base numeric pickle policy checkpoint image view"
-	[cli]="base numeric pickle policy checkpoint image view"
+	[cosyvoice]="base numeric pickle policy checkpoint"
+	[mount]="base numeric pickle policy checkpoint image view cosyvoice"
+	[cli]="base numeric pickle policy checkpoint image view cosyvoice"
 )
 
 check_rooms()

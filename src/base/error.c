@@ -2,7 +2,6 @@
 #include "base/error.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 
@@ -41,16 +40,23 @@ bool cvq_is_shortage(cvq_err err)
 	return err == -ENOMEM || err == -EMFILE || err == -ENFILE;
 }
 
-cvq_err cvq_explain(struct cvq_reason *reason, cvq_err code, const char *format, ...)
+cvq_err cvq_explain_list(struct cvq_reason *reason, cvq_err code, const char *format,
+			 va_list arguments)
 {
 	if (!reason)
 		return code;
-	va_list arguments;
-	va_start(arguments, format);
 	vsnprintf(reason->text, sizeof(reason->text), format, arguments);
-	va_end(arguments);
 	/* Names come from files, and may have been cut: anything may be in them. */
 	cvq_make_readable(reason->text);
+	return code;
+}
+
+cvq_err cvq_explain(struct cvq_reason *reason, cvq_err code, const char *format, ...)
+{
+	va_list arguments;
+	va_start(arguments, format);
+	cvq_explain_list(reason, code, format, arguments);
+	va_end(arguments);
 	return code;
 }
 

@@ -5,6 +5,7 @@
 #ifndef CVQ_BASE_ERROR_H
 #define CVQ_BASE_ERROR_H
 
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -31,6 +32,8 @@ bool cvq_is_shortage(cvq_err err);
 /* Writes the sentence (if 'reason' is not NULL) and returns 'code'. */
 cvq_err cvq_explain(struct cvq_reason *reason, cvq_err code, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
+cvq_err cvq_explain_list(struct cvq_reason *reason, cvq_err code, const char *format,
+			 va_list arguments) __attribute__((format(printf, 3, 0)));
 
 /* Makes '?' of all that is no UTF-8, and of control characters. */
 void cvq_make_readable(char *text);

@@ -56,6 +56,7 @@ struct cvq_command {
 	int (*run)(const struct cvq_arguments *arguments);
 };
 
+extern const struct cvq_command cvq_check_command;
 extern const struct cvq_command cvq_convert_command;
 extern const struct cvq_command cvq_run_command;
 

@@ -16,6 +16,7 @@
 static const struct cvq_command *const commands[] = {
 	&cvq_convert_command,
 	&cvq_run_command,
+	&cvq_check_command,
 };
 
 #define COMMAND_COUNT (sizeof(commands) / sizeof(*commands))
@@ -35,12 +36,10 @@ int cvq_fail(enum cvq_exit code, const char *path, const struct cvq_reason *reas
 int cvq_fail_with(enum cvq_exit code, const char *path, const char *format, ...)
 {
 	struct cvq_reason reason;
-	char text[sizeof(reason.text)];
 	va_list arguments;
 	va_start(arguments, format);
-	vsnprintf(text, sizeof(text), format, arguments);
+	cvq_explain_list(&reason, 0, format, arguments);
 	va_end(arguments);
-	cvq_explain(&reason, 0, "%s", text);
 	return cvq_fail(code, path, &reason);
 }
 

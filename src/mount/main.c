@@ -19,12 +19,14 @@
 #include "base/descriptors.h"
 #include "base/human.h"
 #include "cvq/cvq.h"
+#include "mount/check.h"
 #include "mount/context.h"
 #include "mount/mountpoint.h"
 #include "mount/request.h"
 #include "mount/session.h"
 
 enum exit_code {
+	EXIT_FAULT = 1, /* --check found one */
 	EXIT_USAGE = 2,
 	EXIT_SOURCE = 3,
 	EXIT_MOUNT = 4,
@@ -88,6 +90,25 @@ static void warn_of_aliases(struct cvq_context *context)
 				context->options->config, alias->line, alias->path,
 				reason.text);
 	}
+}
+
+/* Under --check only complete packages are mounted. */
+static int check_package(const struct cvq_context *context)
+{
+	const char *path = context->options->source;
+	struct cvq_package_report report;
+	cvq_err err = cvq_check_source(path, &context->options->policy, &report);
+	const struct cvq_finding *obstacle = err ? NULL : cvq_package_obstacle(&report);
+	if (err)
+		cvq_log(&context->log, CVQ_LOG_ERROR,
+			"%s: it cannot be checked: %s (mount it without --check)", path,
+			strerror(-err));
+	else if (obstacle)
+		cvq_log(&context->log, CVQ_LOG_ERROR, "%s: %s%s%s (cvq check %s says more)",
+			path, obstacle->file, *obstacle->file ? " " : "",
+			obstacle->text.text, path);
+	cvq_package_report_release(&report);
+	return err || obstacle ? EXIT_FAULT : 0;
 }
 
 /* ========================================================================== */
@@ -201,6 +222,8 @@ static int run(struct cvq_context *context)
 	int code = find_mountpoint(context);
 	code = code ? code : open_source(context);
 	code = code ? code : check_mountpoint(context, &before);
+	if (!code && context->options->check)
+		code = check_package(context);
 	if (code)
 		return code;
 	warn_of_aliases(context);

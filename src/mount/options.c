@@ -39,6 +39,7 @@ const char cvq_mount_usage[] =
 	"  --symlinks auto|follow|keep\n"
 	"                            links that leave SOURCE as the files they point to\n"
 	"  --timeout SECONDS         how long names and sizes may be cached (default 1)\n"
+	"  --check                   refuse what cvq check finds a fault in\n"
 	"  --config FILE             the configuration, in place of ~/.config/cvq/cvq.ini\n"
 	"                            or /etc/cvq.ini; the options above win over it\n"
 	"  -f, --foreground          stay in the foreground\n"
@@ -131,6 +132,7 @@ static const struct own_option {
 	{"auto-unmount", 0, FLAG(auto_unmount), NULL},
 	{"nonempty", 0, FLAG(nonempty), NULL},
 	{"noexec", 0, FLAG(noexec), NULL},
+	{"check", 0, FLAG(check), NULL},
 	{"config", 0, 0, set_config},
 	{"fsname", 0, 0, set_fsname},
 	{"max-threads", 0, 0, set_max_threads},

@@ -70,13 +70,21 @@ static struct cvq_node *top_node(struct cvq_machine *machine)
 	return node->type == NODE_TUPLE ? NULL : node;
 }
 
+/* What lies at the bottom of the stack is the root, and its keys are those of the file. */
+static bool is_root(const struct cvq_machine *machine, const struct cvq_node *node)
+{
+	return cvq_value_kind(machine->stack[0]) == VALUE_NODE &&
+	       node == &machine->pickle->nodes[cvq_value_payload(machine->stack[0])];
+}
+
 static cvq_err add_child(struct cvq_machine *machine, struct cvq_node *node, cvq_value key,
 			 cvq_value value)
 {
 	struct cvq_pickle *pickle = machine->pickle;
 	uint32_t position = node->count++;
 	enum cvq_value_kind kind = cvq_value_kind(value);
-	if (kind != VALUE_NODE && kind != VALUE_STORAGE)
+	bool file_key = cvq_value_kind(key) == VALUE_STRING && is_root(machine, node);
+	if (kind != VALUE_NODE && kind != VALUE_STORAGE && !file_key)
 		return 0;
 	if (pickle->child_count >= CVQ_PICKLE_MAX_VALUES)
 		return cvq_machine_refuse(machine, "holds too many objects");

@@ -65,7 +65,8 @@ enum cvq_node_type {
 
 /*
  * A container or object.  Lists and dicts remember only those children that can
- * hold a tensor: a list of a million numbers costs nothing.
+ * hold a tensor: a list of a million numbers costs nothing.  The root remembers all
+ * that it has under a name.
  */
 struct cvq_node {
 	uint8_t type;

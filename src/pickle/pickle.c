@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "pickle/pickle.h"
 
+#include <string.h>
+
 #include "pickle/machine.h"
 
 cvq_err cvq_pickle_parse(const uint8_t *data, size_t length, struct cvq_pickle **pickle,
@@ -62,4 +64,78 @@ size_t cvq_pickle_tensor_count(const struct cvq_pickle *pickle)
 const struct cvq_tensor *cvq_pickle_tensor(const struct cvq_pickle *pickle, size_t index)
 {
 	return &pickle->tensors[index];
+}
+
+/* ========================================================================== */
+/*                              What the file holds                           */
+/* ========================================================================== */
+
+/* The root if it is a dict, or an OrderedDict, else NULL. */
+static const struct cvq_node *root_dict(const struct cvq_pickle *pickle)
+{
+	if (cvq_value_kind(pickle->root) != VALUE_NODE)
+		return NULL;
+	const struct cvq_node *node = &pickle->nodes[cvq_value_payload(pickle->root)];
+	if (node->type == NODE_DICT)
+		return node;
+	if (node->type != NODE_CALL || cvq_value_kind(node->callable) != VALUE_GLOBAL)
+		return NULL;
+	const struct cvq_global *global =
+		&pickle->globals[cvq_value_payload(node->callable)];
+	return cvq_slice_is(global->name, "OrderedDict") ? node : NULL;
+}
+
+cvq_err cvq_pickle_keys(const struct cvq_pickle *pickle, struct cvq_slice **keys,
+			size_t *count, struct cvq_reason *reason)
+{
+	const struct cvq_node *root = root_dict(pickle);
+	if (!root)
+		return cvq_explain(reason, CVQ_ERR_CONTENT,
+				   "it holds no dict of names to tensors");
+	cleanup_free struct cvq_slice *found = calloc(root->count + 1, sizeof(*found));
+	if (!found)
+		return -ENOMEM;
+	*count = 0;
+	for (uint32_t i = root->first; i != NO_INDEX; i = pickle->children[i].next) {
+		cvq_value key = pickle->children[i].key;
+		if (cvq_value_kind(key) == VALUE_STRING)
+			found[(*count)++] = cvq_pickle_string(pickle, key);
+	}
+	if (*count < root->count)
+		return cvq_explain(reason, CVQ_ERR_CONTENT,
+				   "its dict has keys that are no strings");
+	*keys = steal_pointer(found);
+	return 0;
+}
+
+static bool is_accepted(const struct cvq_global *global)
+{
+	static const char *const others[][2] = {
+		{"collections", "OrderedDict"}, {"collections", "Counter"},
+		{"_codecs", "encode"},          {"builtins", "set"},
+		{"__builtin__", "set"},         {"builtins", "bytearray"},
+		{"__builtin__", "bytearray"},
+	};
+	struct cvq_slice module = global->module;
+	if (cvq_slice_is(module, "torch") ||
+	    (module.length > 6 && memcmp(module.data, "torch.", 6) == 0))
+		return true;
+	for (size_t i = 0; i < sizeof(others) / sizeof(*others); i++)
+		if (cvq_slice_is(module, others[i][0]) &&
+		    cvq_slice_is(global->name, others[i][1]))
+			return true;
+	return false;
+}
+
+bool cvq_pickle_foreign_name(const struct cvq_pickle *pickle, struct cvq_slice *module,
+			     struct cvq_slice *name)
+{
+	for (size_t i = 0; i < pickle->global_count; i++) {
+		if (is_accepted(&pickle->globals[i]))
+			continue;
+		*module = pickle->globals[i].module;
+		*name = pickle->globals[i].name;
+		return true;
+	}
+	return false;
 }

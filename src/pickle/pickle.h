@@ -107,6 +107,22 @@ const struct cvq_storage *cvq_pickle_storage(const struct cvq_pickle *pickle, si
 size_t cvq_pickle_tensor_count(const struct cvq_pickle *pickle);
 const struct cvq_tensor *cvq_pickle_tensor(const struct cvq_pickle *pickle, size_t index);
 
+/*
+ * The keys of the dict that the whole pickle is, also those that have no tensor behind
+ * them.  '*keys' is the caller's to free; they point into the pickle.  Returns 0;
+ * CVQ_ERR_CONTENT with the reason if the pickle is no dict, or has a key that is no
+ * string; -ENOMEM.
+ */
+cvq_err cvq_pickle_keys(const struct cvq_pickle *pickle, struct cvq_slice **keys,
+			size_t *count, struct cvq_reason *reason);
+
+/*
+ * Finds a class or function that is neither torch's nor one of the few others that
+ * torch.load(weights_only=True) takes.  Returns whether there is one.
+ */
+bool cvq_pickle_foreign_name(const struct cvq_pickle *pickle, struct cvq_slice *module,
+			     struct cvq_slice *name);
+
 /* What becomes of one storage. */
 struct cvq_storage_edit {
 	bool convert;        /* name the new type instead of FloatStorage */

@@ -10,7 +10,8 @@ need_torch
 [ "$(awk '/^MemAvailable/ { print $2 }' /proc/meminfo)" -gt 6000000 ] || skip "needs 6 GB of memory"
 [ "$(df --output=avail -k "$work" | tail -n 1)" -gt 3000000 ] || skip "needs 3 GB on the disk"
 
-torch models "$original" --model CosyVoice2-0.5B --scale full --only llm.pt --only flow.pt
+torch models "$original" --model CosyVoice2-0.5B --scale full \
+	--only llm.pt --only flow.pt --only hift.pt
 started=$EPOCHREALTIME
 mount_view
 ended=$EPOCHREALTIME
@@ -20,6 +21,15 @@ echo "$summary; mounted after $milliseconds ms"
 [ "$milliseconds" -lt 5000 ] || fail "mounting took $milliseconds ms"
 read_yet=$(status_of "$view" bytes_read)
 [ "$read_yet" -lt $((4 << 20)) ] || fail "mounting and listing read $read_yet bytes"
+
+# Whether the package is complete is known in less than a second as well.
+for directory in "$original" "$view"; do
+	started=$EPOCHREALTIME
+	"$CVQ" check "$directory/CosyVoice2-0.5B" >"$work/check.out" || fail "$(cat "$work/check.out")"
+	ended=$EPOCHREALTIME
+	milliseconds=$(((${ended/./} - ${started/./}) / 1000))
+	[ "$milliseconds" -lt 1000 ] || fail "checking $directory took $milliseconds ms"
+done
 
 compare --load plain
 llm=CosyVoice2-0.5B/llm.pt

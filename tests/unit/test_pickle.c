@@ -645,6 +645,99 @@ static void a_cycle_ends(void **state)
 	cvq_pickle_free(pickle);
 }
 
+/* ========================================================================== */
+/*                              What the file holds                           */
+/* ========================================================================== */
+
+static bool key_is(struct cvq_slice key, const char *text)
+{
+	return key.length == strlen(text) && memcmp(key.data, text, key.length) == 0;
+}
+
+/* As training leaves it: tensors, numbers and a dict of its own, in an OrderedDict. */
+static void the_keys_of_a_file_are_those_of_its_outermost_dict(void **state)
+{
+	(void)state;
+	cleanup_buffer struct cvq_buffer stream = {0};
+	emit(&stream, "\x80\x02"
+		      "ccollections\nOrderedDict\n)R(");
+	emit_string(&stream, "weight");
+	emit_tensor(&stream, "FloatStorage", "0", 6);
+	emit_string(&stream, "epoch");
+	emit(&stream, "K\x04");
+	emit_string(&stream, "optimizer");
+	emit(&stream, "}");
+	emit_string(&stream, "lr");
+	emit(&stream, "K\x01s");
+	emit_string(&stream, "note");
+	emit(&stream, "Nu.");
+
+	struct cvq_pickle *pickle = parse(&stream);
+	cleanup_free struct cvq_slice *keys = NULL;
+	size_t count = 0;
+	assert_int_equal(cvq_pickle_keys(pickle, &keys, &count, NULL), 0);
+	assert_int_equal(count, 4);
+	assert_true(key_is(keys[0], "weight") && key_is(keys[1], "epoch"));
+	assert_true(key_is(keys[2], "optimizer") && key_is(keys[3], "note"));
+	cvq_pickle_free(pickle);
+}
+
+static void what_is_no_dict_of_names_has_no_keys(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *bytes;
+		size_t length;
+		const char *why;
+	} streams[] = {
+#define STREAM(bytes, why) {bytes, sizeof(bytes) - 1, why}
+		STREAM("\x80\x02](K\x01K\x02"
+		       "e.",
+		       "no dict"),
+		STREAM("\x80\x02K\x01.", "no dict"),
+		STREAM("\x80\x02"
+		       "cmodule\nThing\n)R.",
+		       "no dict"),
+		STREAM("\x80\x02}K\x01K\x02s.", "no strings"),
+#undef STREAM
+	};
+	for (size_t i = 0; i < sizeof(streams) / sizeof(*streams); i++) {
+		cleanup_buffer struct cvq_buffer stream = {0};
+		cvq_buffer_append(&stream, streams[i].bytes, streams[i].length);
+		struct cvq_pickle *pickle = parse(&stream);
+		struct cvq_slice *keys = NULL;
+		size_t count;
+		struct cvq_reason reason = {""};
+		assert_int_equal(cvq_pickle_keys(pickle, &keys, &count, &reason),
+				 CVQ_ERR_CONTENT);
+		assert_non_null(strstr(reason.text, streams[i].why));
+		cvq_pickle_free(pickle);
+	}
+}
+
+static void what_weights_only_refuses_is_found(void **state)
+{
+	(void)state;
+	cleanup_buffer struct cvq_buffer stream = {0};
+	struct cvq_slice module, name;
+	emit(&stream, "\x80\x02}(");
+	emit_string(&stream, "weight");
+	emit_tensor(&stream, "FloatStorage", "0", 6);
+	size_t torch_only = stream.length;
+	emit(&stream, "u.");
+	struct cvq_pickle *pickle = parse(&stream);
+	assert_false(cvq_pickle_foreign_name(pickle, &module, &name));
+	cvq_pickle_free(pickle);
+
+	stream.length = torch_only;
+	emit_string(&stream, "array");
+	emit(&stream, "cnumpy.core.multiarray\nscalar\n)Ru.");
+	pickle = parse(&stream);
+	assert_true(cvq_pickle_foreign_name(pickle, &module, &name));
+	assert_true(key_is(module, "numpy.core.multiarray") && key_is(name, "scalar"));
+	cvq_pickle_free(pickle);
+}
+
 /* Any flipped bit: understood or refused, and nothing else (run it with sanitizers). */
 static void flipped_bits_do_no_harm(void **state)
 {
@@ -701,6 +794,9 @@ int main(void)
 		cmocka_unit_test(an_explosion_of_ways_is_refused),
 		cmocka_unit_test(an_explosion_of_names_is_refused),
 		cmocka_unit_test(a_cycle_ends),
+		cmocka_unit_test(the_keys_of_a_file_are_those_of_its_outermost_dict),
+		cmocka_unit_test(what_is_no_dict_of_names_has_no_keys),
+		cmocka_unit_test(what_weights_only_refuses_is_found),
 		cmocka_unit_test(flipped_bits_do_no_harm),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
