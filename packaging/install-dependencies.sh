@@ -39,7 +39,7 @@ packages_of()
 	test)
 		packages_of build
 		echo libcmocka-dev python3 python3-jsonschema python3-torch g++ libtorch-dev \
-			unzip zip rsync attr fio procps
+			unzip zip rsync attr fio procps mandoc zsh
 		;;
 	arm)
 		echo qemu-user gcc-aarch64-linux-gnu libc6-dev-arm64-cross

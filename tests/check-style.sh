@@ -76,7 +76,7 @@ check_scripts()
 {
 	has shellcheck || return 77
 	{
-		find_files '*.sh'
+		find_files '*.sh' '*.bash'
 		echo .ci/run
 	} | xargs shellcheck --external-sources --source-path=SCRIPTDIR --source-path=.
 }

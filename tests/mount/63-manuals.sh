@@ -1,0 +1,121 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+#
+# The manuals and the completions know the options that --help knows, and no others.
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+is_root || skip "an ordinary user does not see packaging/"
+packaging=$tests/../packaging
+
+# --- Who knows which options ----------------------------------------------------
+
+long_options()
+{
+	grep -oE -e '--[a-z][a-z-]*' | sort -u
+}
+
+# of_help PROGRAM [SUBCOMMAND]: examples are indented too, but do not start with a dash.
+of_help()
+{
+	{
+		"$@" --help | grep '^  -'
+		echo --help
+	} | long_options
+}
+
+# section PAGE MACRO NAME: of a manual, up to the next one of its kind or above.
+section()
+{
+	awk -v start=".$2 $3" '$0 == start { inside = 1; next } /^\.Sh/ || (/^\.Ss/ && start ~ /^\.Ss/) {
+		inside = 0 } inside' "$1"
+}
+
+# In a manual, options have one dash: the macro writes the other.
+of_manual()
+{
+	grep '^\.It' | grep -oE 'Fl -[a-z-]+' | sed 's/Fl -/--/' | long_options
+}
+
+of_manual_of()
+{
+	section "$packaging/cvq.1" Ss "$1" >"$work/section"
+	{
+		cat "$work/section"
+		! grep -q '^\.Sx RULES' "$work/section" || section "$packaging/cvq.1" Sh RULES
+		echo '.It Fl -help'
+	} | of_manual
+}
+
+# of_bash WORD...: what bash offers behind these words and "--".
+of_bash()
+(
+	# shellcheck source=packaging/completion/cvq.bash
+	. "$packaging/completion/cvq.bash"
+	COMP_WORDS=("$@" --)
+	COMP_CWORD=$#
+	_cvq
+	printf '%s\n' "${COMPREPLY[@]}" | long_options
+)
+
+# of_zsh WORD...: what _cvq tells zsh about them.
+of_zsh()
+{
+	# shellcheck disable=SC2016 # zsh expands these
+	zsh -f -c '_arguments() { print -rl -- "$@" }
+		_describe() { print -rl -- ${(P)@[-1]} }
+		script=$1; shift
+		service=$1; words=("$@" --); CURRENT=$#words
+		source $script' zsh "$packaging/completion/_cvq" "$@" | long_options
+}
+
+# --- Compare them ---------------------------------------------------------------
+
+# agree WHERE COMMAND...: with what --help of the command has.
+agree()
+{
+	local where=$1 status=0
+
+	shift
+	of_help "${@/#cvq-mount/$CVQ_MOUNT}" >"$work/help" 2>/dev/null
+	diff "$work/help" - >"$work/difference" || status=$?
+	[ "$status" = 0 ] || fail "$where and --help of $* disagree: $(cat "$work/difference")"
+}
+
+subcommands=$("$CVQ" --help | sed -n 's/^  \([a-z]*\)  *[a-z].*/\1/p')
+[ "$(wc -w <<<"$subcommands")" -ge 2 ] || fail "cvq --help names no subcommands"
+PATH=${CVQ%/*}:$PATH
+
+of_manual <"$packaging/cvq-mount.1" | agree "the manual" cvq-mount
+section "$packaging/cvq.1" Sh DESCRIPTION | sed '/^\.Ss/,$d' | of_manual | agree "the manual" cvq
+of_bash cvq-mount | agree "the completion for bash" cvq-mount
+of_bash cvq | agree "the completion for bash" cvq
+for subcommand in $subcommands; do
+	grep -qx "\.Ss $subcommand" "$packaging/cvq.1" || fail "the manual says nothing of cvq $subcommand"
+	of_manual_of "$subcommand" | agree "the manual" cvq "$subcommand"
+	of_bash cvq "$subcommand" | agree "the completion for bash" cvq "$subcommand"
+done
+if command -v zsh >/dev/null; then
+	of_zsh cvq-mount | agree "the completion for zsh" cvq-mount
+	of_zsh cvq | agree "the completion for zsh" cvq
+	for subcommand in $subcommands; do
+		of_zsh cvq "$subcommand" | agree "the completion for zsh" cvq "$subcommand"
+	done
+else
+	echo "zsh is not installed: its completion is not tried"
+fi
+
+# What they tell of that is not there.
+sed -n 's/^\.Ss \([a-z]*\)$/\1/p' "$packaging/cvq.1" | grep -vxF "$subcommands" |
+	sed 's/^/not there yet: cvq /' || true
+
+# --- The manuals are well-formed ------------------------------------------------
+
+if command -v mandoc >/dev/null; then
+	for page in "$packaging"/*.1; do
+		# Whether other manuals are installed is not the point.
+		! mandoc -T lint "$page" 2>&1 | grep -v 'referenced manual not found\|mandoc.db' ||
+			fail "$page is not well-formed"
+	done
+else
+	echo "mandoc is not installed: the manuals are not checked"
+fi
