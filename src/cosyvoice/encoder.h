@@ -9,9 +9,9 @@
 
 #include "cosyvoice/modules.h"
 
-/* Adds the encoder under its name, and returns the size of its output. */
+/* Adds the encoder that 'object' is under its name, and returns the size of its output. */
 int64_t cvq_add_encoder(struct cvq_network *network, const char *name,
-			const struct cvq_object *encoder);
+			const struct cvq_object *object);
 
 /* A PreLookaheadLayer. */
 void cvq_add_pre_lookahead(struct cvq_network *network, int64_t in, int64_t channels,

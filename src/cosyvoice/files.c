@@ -81,23 +81,26 @@ bool cvq_package_fills(const struct cvq_check *check, const char *path)
 	       (!S_ISREG(status.st_mode) || status.st_size > 0);
 }
 
-/* Reads all of a file of at most 'most' bytes; a NUL follows them. */
-static cvq_err read_text(const struct file *file, uint64_t most, char **text,
-			 struct cvq_reason *reason)
+/* Reads all of a file of at most 'most' bytes, to be freed; a NUL follows them.  NULL with
+ * the error if that fails. */
+static char *read_text(const struct file *file, uint64_t most, cvq_err *err,
+		       struct cvq_reason *reason)
 {
-	if (file->size > most)
-		return cvq_explain(reason, CVQ_ERR_CONTENT,
+	if (file->size > most) {
+		*err = cvq_explain(reason, CVQ_ERR_CONTENT,
 				   "is larger than %llu KiB, which no package's is",
 				   (unsigned long long)most >> 10);
-	cleanup_free char *read = malloc(file->size + 1);
-	if (!read)
-		return -ENOMEM;
-	cvq_err err = cvq_source_read(&file->source, read, file->size, 0);
-	if (err)
-		return cvq_explain(reason, err, "cannot be read: %s", strerror(-err));
-	read[file->size] = '\0';
-	*text = steal_pointer(read);
-	return 0;
+		return NULL;
+	}
+	char *text = malloc(file->size + 1);
+	*err = text ? cvq_source_read(&file->source, text, file->size, 0) : -ENOMEM;
+	if (*err) {
+		cvq_explain(reason, *err, "cannot be read: %s", strerror(-*err));
+		free(text);
+		return NULL;
+	}
+	text[file->size] = '\0';
+	return text;
 }
 
 static bool is_lfs_pointer(const struct file *file)
@@ -135,9 +138,9 @@ static cvq_err check_text(struct file *file, const struct slots *slots,
 			  struct cvq_reason *reason)
 {
 	(void)slots;
-	cleanup_free char *text = NULL;
-	cvq_err err = read_text(file, MAX_JSON_BYTES, &text, reason);
-	if (!err && strlen(text) < file->size)
+	cvq_err err;
+	cleanup_free char *text = read_text(file, MAX_JSON_BYTES, &err, reason);
+	if (text && strlen(text) < file->size)
 		err = cvq_explain(reason, CVQ_ERR_CONTENT, "is no text");
 	return err;
 }
@@ -145,9 +148,9 @@ static cvq_err check_text(struct file *file, const struct slots *slots,
 static cvq_err check_json(struct file *file, const struct slots *slots,
 			  struct cvq_reason *reason)
 {
-	cleanup_free char *text = NULL;
-	cvq_err err = read_text(file, MAX_JSON_BYTES, &text, reason);
-	if (err)
+	cvq_err err;
+	cleanup_free char *text = read_text(file, MAX_JSON_BYTES, &err, reason);
+	if (!text)
 		return err;
 	json_error_t error;
 	json_t *json = json_loadb(text, file->size, 0, &error);
@@ -333,9 +336,9 @@ static cvq_err check_yaml(struct file *file, const struct slots *slots,
 {
 	(void)slots;
 	struct cvq_reason why = {""};
-	cleanup_free char *text = NULL;
-	cvq_err err = read_text(file, CVQ_YAML_MAX_BYTES, &text, reason);
-	if (err)
+	cvq_err err;
+	cleanup_free char *text = read_text(file, CVQ_YAML_MAX_BYTES, &err, reason);
+	if (!text)
 		return err;
 	err = cvq_yaml_parse(text, file->size, &file->check->yaml, &why);
 	return err ? cvq_explain(reason, err, "cannot be loaded: %.200s", why.text) : 0;

@@ -58,7 +58,7 @@ void cvq_add_llm(struct cvq_network *network, const json_t *qwen);
 void cvq_add_flow(struct cvq_network *network);
 void cvq_add_hift(struct cvq_network *network);
 
-/* Qwen2ForCausalLM. */
-void cvq_add_qwen(struct cvq_network *network, const json_t *qwen);
+/* Qwen2ForCausalLM, of which this is the config.json. */
+void cvq_add_qwen(struct cvq_network *network, const json_t *config);
 
 #endif

@@ -105,7 +105,7 @@ cvq_err cvq_weights_open(int fd, uint64_t size, struct cvq_weights **weights,
 	opened->source.fd = fd;
 	cvq_err err =
 		cvq_checkpoint_open(&opened->source, size, &opened->checkpoint, reason);
-	if (!err)
+	if (opened->checkpoint)
 		err = opened->checkpoint->pickle ? read_keys(opened, reason)
 						 : copy_names(opened);
 	if (err)

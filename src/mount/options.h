@@ -25,7 +25,7 @@ struct cvq_mount_options {
 	bool auto_unmount;
 	bool nonempty;
 	bool noexec;
-	bool check; /* mount complete packages only */
+	bool check;           /* mount complete packages only */
 	char *fsname;         /* shown in place of the source's path, or NULL */
 	unsigned max_threads; /* 0: as the machine has processors */
 	/* Of "cvq run", see lifeline.h; no others should need them, so --help is silent: */

@@ -35,11 +35,24 @@ static void check_rewrite(const struct cvq_pickle *pickle)
 	free(edits);
 }
 
+static void check_keys(const struct cvq_pickle *pickle)
+{
+	cleanup_free struct cvq_slice *keys = NULL;
+	struct cvq_slice module, name;
+	size_t count = 0;
+	if (cvq_pickle_keys(pickle, &keys, &count, NULL) == 0)
+		for (size_t i = 0; i < count; i++)
+			assert(keys[i].length <= cvq_pickle_length(pickle));
+	cvq_pickle_foreign_name(pickle, &module, &name);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct cvq_pickle *pickle = NULL;
-	if (cvq_pickle_parse(data, size, &pickle, NULL) == 0)
+	if (cvq_pickle_parse(data, size, &pickle, NULL) == 0) {
 		check_rewrite(pickle);
+		check_keys(pickle);
+	}
 	cvq_pickle_free(pickle);
 	return 0;
 }

@@ -188,13 +188,18 @@ static void test_options_of_mount_are_accepted(void **state)
 	parse_right(&options, "a b -o rw,ro,defaults,noauto,user,users,nofail,_netdev,dev,"
 			      "nodev,suid,nosuid,exec,relatime,noatime,x-systemd.automount,"
 			      "x-gvfs-hide,comment=hello,,subtype=cvq-mount");
-	assert_false(options.noexec);
+	assert_false(options.noexec || options.check);
 	cvq_mount_options_release(&options);
 
-	parse_right(&options, "a b -o noexec,allow_other,default_permissions,auto_unmount,"
-			      "nonempty,debug");
-	assert_true(options.noexec && options.allow_other && options.default_permissions &&
-		    options.auto_unmount && options.nonempty && options.debug);
+	parse_right(&options, "a b --check");
+	assert_true(options.check);
+	cvq_mount_options_release(&options);
+	parse_right(&options,
+		    "a b -o noexec,check,allow_other,default_permissions,auto_unmount,"
+		    "nonempty,debug");
+	assert_true(options.noexec && options.check && options.allow_other &&
+		    options.default_permissions && options.auto_unmount &&
+		    options.nonempty && options.debug);
 	cvq_mount_options_release(&options);
 }
 

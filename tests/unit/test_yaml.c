@@ -319,7 +319,7 @@ static void the_worst_documents_take_no_time(void **state)
 static void flipped_bits_do_no_harm(void **state)
 {
 	(void)state;
-	char text[8192];
+	uint8_t text[8192];
 	FILE *file = fopen(CVQ_SOURCE_DIR "/tests/data/cosyvoice3.yaml", "re");
 	assert_non_null(file);
 	size_t length = fread(text, 1, sizeof(text), file);
@@ -327,12 +327,12 @@ static void flipped_bits_do_no_harm(void **state)
 	assert_true(length > 1000 && length < sizeof(text));
 	for (size_t bit = 0; bit < length * 8; bit += 7) {
 		struct cvq_yaml *yaml = NULL;
-		text[bit / 8] ^= (char)(1 << bit % 8);
-		cvq_err err = cvq_yaml_parse(text, length, &yaml, NULL);
+		text[bit / 8] ^= (uint8_t)(1 << bit % 8);
+		cvq_err err = cvq_yaml_parse((const char *)text, length, &yaml, NULL);
 		assert_true(err == 0 || err == CVQ_ERR_CONTENT);
 		if (!err)
 			cvq_yaml_free(yaml);
-		text[bit / 8] ^= (char)(1 << bit % 8);
+		text[bit / 8] ^= (uint8_t)(1 << bit % 8);
 	}
 }
 
