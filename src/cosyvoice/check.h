@@ -53,8 +53,8 @@ void cvq_check_yaml(struct cvq_check *check);
 /* Checks that the files which AutoModel opens are there and of their formats. */
 void cvq_check_files(struct cvq_check *check);
 
-/* Without a yaml: the same for those weights that are there.  Returns how many. */
-unsigned cvq_check_weights_alone(struct cvq_check *check);
+/* Without a yaml: the same for those weights that are there. */
+void cvq_check_weights_alone(struct cvq_check *check);
 
 /* --- model.c -------------------------------------------------------------------- */
 

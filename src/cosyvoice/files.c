@@ -12,7 +12,7 @@
 #include "cosyvoice/check.h"
 #include "cosyvoice/onnx.h"
 
-#define MAX_JSON_BYTES (64u << 20)
+#define MAX_TEXT_BYTES (32u << 20) /* three times what a tokenizer.json has */
 
 /* What tells Git LFS's stand-in for a file. */
 #define LFS_POINTER   "version https://git-lfs.github.com/"
@@ -139,7 +139,7 @@ static cvq_err check_text(struct file *file, const struct slots *slots,
 {
 	(void)slots;
 	cvq_err err;
-	cleanup_free char *text = read_text(file, MAX_JSON_BYTES, &err, reason);
+	cleanup_free char *text = read_text(file, MAX_TEXT_BYTES, &err, reason);
 	if (text && strlen(text) < file->size)
 		err = cvq_explain(reason, CVQ_ERR_CONTENT, "is no text");
 	return err;
@@ -149,11 +149,11 @@ static cvq_err check_json(struct file *file, const struct slots *slots,
 			  struct cvq_reason *reason)
 {
 	cvq_err err;
-	cleanup_free char *text = read_text(file, MAX_JSON_BYTES, &err, reason);
+	cleanup_free char *text = read_text(file, MAX_TEXT_BYTES, &err, reason);
 	if (!text)
 		return err;
 	json_error_t error;
-	json_t *json = json_loadb(text, file->size, 0, &error);
+	json_t *json = json_loadb(text, file->size, JSON_ALLOW_NUL, &error);
 	if (!json)
 		return cvq_explain(reason, CVQ_ERR_CONTENT, "is no JSON: line %d: %.100s",
 				   error.line, error.text);
@@ -214,14 +214,18 @@ static cvq_err check_safetensors(struct file *file, const struct slots *slots,
 /*                                 The formats                                */
 /* ========================================================================== */
 
-static const struct format {
+struct format {
 	const char *name;
 	check_format *check;
 	const char *remedy;
-} onnx = {"an ONNX model", check_onnx, copy_it},
-  text_format = {"text", check_text, copy_it}, json = {"JSON", check_json, copy_it},
-  checkpoint = {"a checkpoint", check_checkpoint, save_again},
-  safetensors = {"safetensors", check_safetensors, copy_it};
+};
+
+static const struct format onnx_format = {"an ONNX model", check_onnx, copy_it};
+static const struct format text_format = {"text", check_text, copy_it};
+static const struct format json_format = {"JSON", check_json, copy_it};
+static const struct format safetensors_format = {"safetensors", check_safetensors, copy_it};
+static const struct format checkpoint_format = {"a checkpoint", check_checkpoint,
+						save_again};
 
 /* Whether the file is there and of its format; reports that, and returns it. */
 static bool check_file(struct cvq_check *check, const char *path,
@@ -268,7 +272,7 @@ static void check_optional(struct cvq_check *check, const char *path,
 static void check_part(struct cvq_check *check, enum cvq_part part)
 {
 	const struct slots slots = {.weights = &check->parts[part]};
-	bool good = check_file(check, cvq_part_files[part], &checkpoint, &slots);
+	bool good = check_file(check, cvq_part_files[part], &checkpoint_format, &slots);
 	if (!good && check->parts[part]) {
 		cvq_weights_close(check->parts[part]);
 		check->parts[part] = NULL;
@@ -284,16 +288,18 @@ static void check_language_model(struct cvq_check *check)
 	const struct slots config = {.json = &check->qwen};
 	const struct slots pretrained = {.weights = &check->pretrained};
 
-	check_file(check, CVQ_QWEN_FOLDER "config.json", &json, &config);
-	check_file(check, CVQ_QWEN_FOLDER "model.safetensors", &safetensors, &pretrained);
-	check_optional(check, CVQ_QWEN_FOLDER "generation_config.json", &json, &none);
-	check_optional(check, CVQ_QWEN_FOLDER "tokenizer_config.json", &json, &none);
+	check_file(check, CVQ_QWEN_FOLDER "config.json", &json_format, &config);
+	check_file(check, CVQ_QWEN_FOLDER "model.safetensors", &safetensors_format,
+		   &pretrained);
+	check_optional(check, CVQ_QWEN_FOLDER "generation_config.json", &json_format,
+		       &none);
+	check_optional(check, CVQ_QWEN_FOLDER "tokenizer_config.json", &json_format, &none);
 	if (cvq_package_has(check, CVQ_QWEN_FOLDER "tokenizer.json")) {
-		check_file(check, CVQ_QWEN_FOLDER "tokenizer.json", &json, &none);
-		check_optional(check, CVQ_QWEN_FOLDER "vocab.json", &json, &none);
+		check_file(check, CVQ_QWEN_FOLDER "tokenizer.json", &json_format, &none);
+		check_optional(check, CVQ_QWEN_FOLDER "vocab.json", &json_format, &none);
 		check_optional(check, CVQ_QWEN_FOLDER "merges.txt", &text_format, &none);
 	} else {
-		check_file(check, CVQ_QWEN_FOLDER "vocab.json", &json, &none);
+		check_file(check, CVQ_QWEN_FOLDER "vocab.json", &json_format, &none);
 		check_file(check, CVQ_QWEN_FOLDER "merges.txt", &text_format, &none);
 	}
 }
@@ -308,23 +314,18 @@ void cvq_check_files(struct cvq_check *check)
 
 	if (check->kind > 1)
 		check_language_model(check);
-	check_file(check, "campplus.onnx", &onnx, &none);
-	check_file(check, tokenizers[check->kind - 1], &onnx, &none);
+	check_file(check, "campplus.onnx", &onnx_format, &none);
+	check_file(check, tokenizers[check->kind - 1], &onnx_format, &none);
 	for (enum cvq_part part = 0; part < CVQ_PARTS && !check->error; part++)
 		check_part(check, part);
-	check_optional(check, "spk2info.pt", &checkpoint, &speakers);
+	check_optional(check, "spk2info.pt", &checkpoint_format, &speakers);
 }
 
-unsigned cvq_check_weights_alone(struct cvq_check *check)
+void cvq_check_weights_alone(struct cvq_check *check)
 {
-	unsigned found = 0;
-	for (enum cvq_part part = 0; part < CVQ_PARTS && !check->error; part++) {
-		if (!cvq_package_has(check, cvq_part_files[part]))
-			continue;
-		check_part(check, part);
-		found++;
-	}
-	return found;
+	for (enum cvq_part part = 0; part < CVQ_PARTS && !check->error; part++)
+		if (cvq_package_has(check, cvq_part_files[part]))
+			check_part(check, part);
 }
 
 /* ========================================================================== */

@@ -57,21 +57,30 @@ const struct cvq_finding *cvq_package_obstacle(const struct cvq_package_report *
 /*                                  The check                                 */
 /* ========================================================================== */
 
+static bool has_weights(const struct cvq_check *check)
+{
+	for (enum cvq_part part = 0; part < CVQ_PARTS; part++)
+		if (cvq_package_has(check, cvq_part_files[part]))
+			return true;
+	return false;
+}
+
 /* Weights without a yaml are no broken package: there is nothing to hold them against. */
 static void check_without_yaml(struct cvq_check *check)
 {
+	if (!has_weights(check)) {
+		cvq_found(check, CVQ_MARK_FAULT, "kind", "",
+			  "give the directory that AutoModel is given",
+			  "there is neither a yaml nor llm.pt, flow.pt or hift.pt");
+		return;
+	}
 	cvq_found(
 		check, CVQ_MARK_NOTE, "kind", "",
 		"to load it with AutoModel, add the yaml; to mount or convert it, none is "
 		"needed",
 		"there is no cosyvoice.yaml, cosyvoice2.yaml or cosyvoice3.yaml, so the "
 		"weights cannot be checked");
-	if (cvq_check_weights_alone(check) == 0 && !check->error) {
-		check->report->count = 0;
-		cvq_found(check, CVQ_MARK_FAULT, "kind", "",
-			  "give the directory that AutoModel is given",
-			  "there is neither a yaml nor llm.pt, flow.pt or hift.pt");
-	}
+	cvq_check_weights_alone(check);
 	for (enum cvq_part part = 0; part < CVQ_PARTS; part++) {
 		unsigned kind =
 			check->parts[part] ? cvq_kind_of_part(part, check->parts[part]) : 0;

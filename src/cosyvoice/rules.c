@@ -85,7 +85,9 @@ static void check_hidden_size(struct cvq_check *check)
 	int64_t hidden = json_integer_value(json_object_get(check->qwen, "hidden_size"));
 	for (size_t i = 0; i < 2; i++) {
 		int64_t size;
-		if (!read_number(check, &sizes[i], &size) || size == hidden)
+		if (!read_number(check, &sizes[i], &size) || hidden == 0)
+			return;
+		if (size == hidden)
 			continue;
 		cvq_found(check, CVQ_MARK_FAULT, "hidden", CVQ_QWEN_FOLDER "config.json",
 			  same_package,

@@ -101,7 +101,6 @@ cvq_err cvq_weights_open(int fd, uint64_t size, struct cvq_weights **weights,
 		close(fd);
 		return -ENOMEM;
 	}
-	opened->fd = fd;
 	opened->source.fd = fd;
 	cvq_err err =
 		cvq_checkpoint_open(&opened->source, size, &opened->checkpoint, reason);
@@ -123,7 +122,7 @@ void cvq_weights_close(struct cvq_weights *weights)
 		free(weights->list[i].name);
 	free(weights->list);
 	cvq_checkpoint_free(weights->checkpoint);
-	close(weights->fd);
+	close(weights->source.fd);
 	free(weights);
 }
 

@@ -16,7 +16,6 @@ struct cvq_weight {
 };
 
 struct cvq_weights {
-	int fd;
 	struct cvq_source source;
 	struct cvq_checkpoint *checkpoint;
 	struct cvq_weight *list; /* in the order of the file */
