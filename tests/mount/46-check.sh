@@ -217,6 +217,10 @@ cp --remove-destination "$original/$second/CosyVoice-BlankEN/model.safetensors" 
 spoiled hift.pt "holds safetensors, which torch.load does not read"
 alter flow.pt 'state = list(state.values())'
 spoiled flow.pt "it holds no dict of names to tensors"
+rm "$package/hift.pt"
+"$PYTHON" -c 'import sys, torch
+torch.jit.save(torch.jit.script(torch.nn.Linear(2, 2)), sys.argv[1])' "$package/hift.pt"
+spoiled hift.pt "is not understood: it is a TorchScript"
 put spk2info.pt <"$original/$first/spk2info.pt"
 alter spk2info.pt 'import fractions' 'state["x"] = {"rate": fractions.Fraction(1, 2)}'
 spoiled spk2info.pt "holds a fractions.Fraction, which torch.load(weights_only=True) refuses"
