@@ -15,7 +15,7 @@ _cvq_options()
 	inspect) echo "$_cvq_rules" --json ;;
 	run) echo "$_cvq_rules" --in-place --timeout ;;
 	verify) echo "$_cvq_rules" --json --quiet ;;
-	cvq-mount) echo "$_cvq_rules" --debug --foreground --timeout --version ;;
+	cvq-mount) echo "$_cvq_rules" --check --debug --foreground --timeout --version ;;
 	esac
 }
 
@@ -31,8 +31,8 @@ _cvq_values()
 	--align) words="source 16 32 64 128 256 512 1024 2048 4096" ;;
 	--symlinks) words="auto follow keep" ;;
 	-o)
-		words="allow_other allow_root auto_unmount default_permissions fsname= max_threads=
-			nonempty noexec"
+		words="allow_other allow_root auto_unmount check default_permissions fsname=
+			max_threads= nonempty noexec"
 		;;
 	--config)
 		mapfile -t COMPREPLY < <(compgen -f -- "$2")
