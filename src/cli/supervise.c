@@ -75,10 +75,10 @@ static int reap(pid_t program, struct cvq_private_view *view)
 	return code;
 }
 
-/* The terminal tells the program itself, and so does the program: think of "kill 0". */
-static bool is_for(pid_t program, const struct signalfd_siginfo *info)
+/* Not the kernel, which does it for the terminal, but a process: by kill(2) and such. */
+static bool is_sent_by_process(const struct signalfd_siginfo *info)
 {
-	return info->ssi_code <= 0 && info->ssi_pid != (unsigned)program;
+	return info->ssi_code <= 0;
 }
 
 int cvq_supervise(char *const *words, const char *folder, const struct cvq_signals *signals,
@@ -98,7 +98,7 @@ int cvq_supervise(char *const *words, const char *folder, const struct cvq_signa
 		if (cvq_signals_next(signals, &info) == 0) {
 			if (info.ssi_signo == SIGCHLD)
 				code = reap(program, view);
-			else if (is_for(program, &info))
+			else if (is_sent_by_process(&info))
 				kill(program, (int)info.ssi_signo);
 		}
 	}

@@ -1,0 +1,144 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+#
+# The exit codes of both programs, as the manuals have them, in one table.
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+export PATH=${CVQ_MOUNT%/*}:${CVQ%/*}:$PATH
+export XDG_RUNTIME_DIR=$work/runtime
+mkdir -m 700 "$XDG_RUNTIME_DIR"
+mkdir "$work/empty" "$work/other" "$work/place"
+fixed "$original/llm.pt" "$work/place/llm.pt" "$work/other/llm.pt"
+touch "$work/file"
+echo 'nonsense' >"$work/wrong.ini"
+printf '#!/bin/sh\nexit 42\n' >"$work/answer"
+chmod +x "$work/answer"
+# One bit of one weight is another.
+printf '\001' | dd of="$work/other/llm.pt" bs=1 seek=2048 conv=notrunc status=none
+mount_view
+mount_at "$work/place" "$work/place"
+
+# The command lines are those of a shell.
+# shellcheck disable=SC2016 # so they are expanded later
+table='
+0 cvq-mount --help
+0 cvq-mount --version
+0 cvq-mount "$original" "$work/empty"
+2 cvq-mount
+2 cvq-mount "$original"
+2 cvq-mount --nonsense "$original" "$work/empty"
+2 cvq-mount --dtype=fp8 "$original" "$work/empty"
+2 cvq-mount --config "$work/wrong.ini" "$original" "$work/empty"
+2 cvq-mount --config "$work/none.ini" "$original" "$work/empty"
+3 cvq-mount "$work/none" "$work/empty"
+3 cvq-mount "$work/file" "$work/empty"
+4 cvq-mount "$original" "$work/none"
+4 cvq-mount "$original" "$work/file"
+4 cvq-mount "$original" "$view"
+
+0 cvq --help
+0 cvq --version
+2 cvq
+2 cvq nonsense
+
+0 cvq convert --help
+0 cvq convert "$original" "$work/copy"
+2 cvq convert "$original"
+2 cvq convert --nonsense "$original" "$work/new"
+2 cvq convert --config "$work/wrong.ini" "$original" "$work/new"
+2 cvq convert "$original" "$original/inside"
+3 cvq convert "$work/none" "$work/new"
+3 cvq convert "$work/file" "$work/new"
+3 cvq convert "$work/empty" "$work/new"
+5 cvq convert "$original" "$work/other"
+5 cvq convert "$original" "$work/none/new"
+
+0 cvq inspect --help
+0 cvq inspect "$original"
+0 cvq inspect --json "$original/llm.pt"
+2 cvq inspect
+2 cvq inspect --nonsense "$original"
+3 cvq inspect "$work/none"
+5 cvq inspect "$original" >/dev/full
+
+0 cvq verify --help
+0 cvq verify "$original"
+0 cvq verify "$original" "$view"
+0 cvq verify "$original" "$work/copy"
+1 cvq verify "$work/other" "$view"
+2 cvq verify
+2 cvq verify --nonsense "$original"
+3 cvq verify "$work/none"
+3 cvq verify "$original" "$work/none"
+
+0 cvq check --help
+1 cvq check "$work/empty"
+2 cvq check
+2 cvq check --nonsense "$original"
+3 cvq check "$work/none"
+3 cvq check "$work/file"
+
+0 cvq status --help
+0 cvq status
+0 cvq status "$view"
+0 cvq status --json "$view"
+2 cvq status --nonsense
+2 cvq status "$view" "$view"
+3 cvq status "$work/none"
+3 cvq status "$work/empty"
+3 cvq status "$view/llm.pt"
+
+0 cvq run --help
+0 cvq run "$original" -- true
+1 cvq run "$original" -- false
+42 cvq run "$original" -- "$work/answer"
+126 cvq run "$original" -- "$work/file"
+126 cvq run "$original" -- {}
+127 cvq run "$original" -- no-such-program
+127 cvq run "$original" -- "$work/none"
+137 cvq run "$original" -- sh -c "kill -KILL \$\$"
+143 cvq run "$original" -- sh -c "kill -TERM \$\$"
+143 cvq run "$original" -- sh -c "kill -TERM \$PPID; exec sleep 60"
+2 cvq run
+2 cvq run "$original"
+2 cvq run "$original" true
+2 cvq run -- true
+2 cvq run "$original" "$original" -- true
+2 cvq run --nonsense "$original" -- true
+2 cvq run --dtype=fp8 "$original" -- true
+2 cvq run --config "$work/wrong.ini" "$original" -- true
+3 cvq run "$work/none" -- true
+3 cvq run "$work/file" -- true
+3 cvq run --in-place "$work/none" -- true
+4 cvq run --in-place "$work/place" -- true
+'
+
+# Whether the message of a failure is one line that says who speaks and what to do.
+is_message()
+{
+	[ "$(wc -l <"$work/said.err")" = 1 ] && grep -qE "^$1(-mount)?: .+ \(.+\)$" "$work/said.err"
+}
+
+missing=
+while read -r expected line; do
+	[ -n "$expected" ] || continue
+	read -r program subcommand _ <<<"$line"
+	if [[ $program = cvq && $subcommand =~ ^[a-z]+$ && $subcommand != nonsense ]] &&
+		! cvq "$subcommand" --help >/dev/null 2>&1; then
+		[[ " $missing " == *" $subcommand "* ]] || echo "not there yet: cvq $subcommand"
+		missing+=" $subcommand"
+		continue
+	fi
+	status=0
+	(eval "timeout 60 $line") >"$work/said" 2>"$work/said.err" </dev/null || status=$?
+	expect "$expected" "$status" "exit code of $line ($(cat "$work/said.err"))"
+	case $expected in
+	0 | 1 | 42 | 137 | 143) ;;
+	*) is_message "$program" || fail "$line says: $(cat "$work/said.err")" ;;
+	esac
+	if is_mounted "$work/empty"; then
+		unmount "$work/empty"
+	fi
+done <<<"$table"
+unmount "$work/place"
+unmount_view
