@@ -58,6 +58,7 @@ struct cvq_command {
 
 extern const struct cvq_command cvq_check_command;
 extern const struct cvq_command cvq_convert_command;
+extern const struct cvq_command cvq_inspect_command;
 extern const struct cvq_command cvq_run_command;
 
 /*
