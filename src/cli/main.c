@@ -14,10 +14,8 @@
 #include "cvq/cvq.h"
 
 static const struct cvq_command *const commands[] = {
-	&cvq_convert_command,
-	&cvq_run_command,
-	&cvq_check_command,
-	&cvq_inspect_command,
+	&cvq_convert_command, &cvq_run_command,    &cvq_check_command,
+	&cvq_inspect_command, &cvq_verify_command,
 };
 
 #define COMMAND_COUNT (sizeof(commands) / sizeof(*commands))

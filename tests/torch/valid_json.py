@@ -22,8 +22,8 @@ def main() -> int:
         schema = json.load(file)
     with open(sys.argv[2], encoding="utf-8") as file:
         value = json.load(file, parse_constant=refuse_constant)
-    jsonschema.Draft7Validator.check_schema(schema)
-    jsonschema.Draft7Validator(schema).validate(value)
+    jsonschema.Draft202012Validator.check_schema(schema)
+    jsonschema.Draft202012Validator(schema).validate(value)
     return 0
 
 
