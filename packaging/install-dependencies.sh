@@ -34,7 +34,8 @@ packages_of()
 	case $1 in
 	build)
 		echo gcc libc6-dev make cmake pkgconf fuse3 libfuse3-dev libzip-dev \
-			libinih-dev libdeflate-dev zlib1g-dev libjansson-dev libyaml-dev
+			libinih-dev libdeflate-dev zlib1g-dev libjansson-dev libyaml-dev \
+			libsmartcols-dev
 		;;
 	test)
 		packages_of build

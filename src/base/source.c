@@ -4,6 +4,15 @@
 #include <errno.h>
 #include <unistd.h>
 
+static ssize_t read_some(const struct cvq_source *source, void *buffer, size_t length,
+			 uint64_t offset)
+{
+	if (source->read)
+		return source->read(source->context, buffer, length, offset);
+	ssize_t got = pread(source->fd, buffer, length, (off_t)offset);
+	return got < 0 ? -errno : got;
+}
+
 cvq_err cvq_source_read(const struct cvq_source *source, void *buffer, size_t length,
 			uint64_t offset)
 {
@@ -11,11 +20,11 @@ cvq_err cvq_source_read(const struct cvq_source *source, void *buffer, size_t le
 	size_t left = length;
 
 	while (left > 0) {
-		ssize_t got = pread(source->fd, target, left, (off_t)offset);
-		if (got < 0 && errno == EINTR)
+		ssize_t got = read_some(source, target, left, offset);
+		if (got == -EINTR)
 			continue;
 		if (got < 0)
-			return -errno;
+			return (cvq_err)got;
 		if (got == 0)
 			return -ENODATA;
 		target += got;

@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "base/error.h"
 
@@ -17,15 +18,19 @@ struct cvq_counters {
 	_Atomic uint64_t bytes_converted; /* bytes of FP16 or BF16 produced */
 };
 
-/* A source file open for reading.  Borrows both; any number of threads may read. */
+/* A source file open for reading.  Borrows all; any number of threads may read. */
 struct cvq_source {
 	int fd;
 	struct cvq_counters *counters; /* or NULL */
+	/* For bytes that are in no file: NULL, or what is called in place of pread(2) and
+	 * returns a negative errno where that sets errno. */
+	ssize_t (*read)(void *context, void *buffer, size_t length, uint64_t offset);
+	void *context;
 };
 
 /*
  * Reads exactly 'length' bytes at 'offset'.  Returns 0; -ENODATA if the file
- * ends before; or what pread(2) failed with.
+ * ends before; or what reading failed with.
  */
 cvq_err cvq_source_read(const struct cvq_source *source, void *buffer, size_t length,
 			uint64_t offset);

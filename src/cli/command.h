@@ -58,7 +58,9 @@ struct cvq_command {
 
 extern const struct cvq_command cvq_check_command;
 extern const struct cvq_command cvq_convert_command;
+extern const struct cvq_command cvq_inspect_command;
 extern const struct cvq_command cvq_run_command;
+extern const struct cvq_command cvq_verify_command;
 
 /*
  * Reads the command line behind the subcommand; 'argv[0]' is its name.  May move the

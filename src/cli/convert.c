@@ -19,6 +19,7 @@
 #include "cli/command.h"
 #include "cli/listing.h"
 #include "cli/output.h"
+#include "cli/path.h"
 #include "cli/progress.h"
 #include "cvq/cvq.h"
 
@@ -80,17 +81,12 @@ static void note_signal(int signal)
 /*                                   Before                                   */
 /* ========================================================================== */
 
-static bool is_file(const struct cvq_listed *listed)
-{
-	return S_ISREG(listed->entry.attributes.st_mode);
-}
-
 static int add_up(struct conversion *conversion)
 {
 	struct tally *tally = &conversion->tally;
 	for (size_t i = 0; i < conversion->listing.count; i++) {
 		const struct cvq_listed *listed = &conversion->listing.items[i];
-		if (!is_file(listed))
+		if (!cvq_listed_is_file(listed))
 			continue;
 		uint64_t size = (uint64_t)listed->entry.attributes.st_size;
 		tally->source_bytes += listed->entry.version.size;
@@ -105,29 +101,8 @@ static int add_up(struct conversion *conversion)
 	}
 	if (tally->files_converted > 0)
 		return CVQ_EXIT_DONE;
-	/* The reason of the first file that asked tells more than that there is none. */
-	const struct cvq_policy *policy = &conversion->arguments->policy;
-	for (size_t i = 0; i < conversion->listing.count; i++) {
-		const struct cvq_listed *listed = &conversion->listing.items[i];
-		if (is_file(listed) && cvq_policy_wants_file(policy, listed->path))
-			return cvq_fail_with(CVQ_EXIT_SOURCE, conversion->source,
-					     "no checkpoint in it converts, nothing is "
-					     "written ('%.60s': %.120s)",
-					     listed->path, listed->entry.verdict->reason);
-	}
-	return cvq_fail_with(CVQ_EXIT_SOURCE, conversion->source,
-			     "no checkpoint is in it, nothing is written (give the "
-			     "directory that holds *.pt files)");
-}
-
-/* Whether 'path' is 'folder' or lies in it; both are absolute. */
-static bool lies_in(const char *path, const char *folder)
-{
-	size_t length = strlen(folder);
-	while (length > 0 && folder[length - 1] == '/')
-		length--;
-	return strncmp(path, folder, length) == 0 &&
-	       (path[length] == '/' || path[length] == '\0');
+	return cvq_listing_none_converts(conversion->source, &conversion->arguments->policy,
+					 &conversion->listing, "nothing is written");
 }
 
 /* The absolute path of what may not exist yet: only its last part. */
@@ -159,7 +134,7 @@ static int check_places(const struct conversion *conversion)
 		return cvq_fail_with(CVQ_EXIT_OUTPUT, conversion->destination,
 				     "it cannot be made: %s (make its parent first)",
 				     strerror(errno));
-	if (lies_in(destination, source) || lies_in(source, destination))
+	if (cvq_path_lies_in(destination, source) || cvq_path_lies_in(source, destination))
 		return cvq_fail_with(CVQ_EXIT_USAGE, conversion->destination,
 				     "it and SOURCE lie in each other (give a directory "
 				     "beside SOURCE)");
@@ -389,7 +364,7 @@ static void print_summary(const struct conversion *conversion, FILE *out)
 	print_sizes(out, "directory", tally->source_bytes, tally->written_bytes);
 	for (size_t i = 0; i < conversion->listing.count; i++) {
 		const struct cvq_listed *listed = &conversion->listing.items[i];
-		if (is_file(listed) && !cvq_entry_converted(&listed->entry) &&
+		if (cvq_listed_is_file(listed) && !cvq_entry_converted(&listed->entry) &&
 		    cvq_policy_wants_file(policy, listed->path))
 			fprintf(out, "as it is: %s (%s)\n", listed->path,
 				listed->entry.verdict->reason);

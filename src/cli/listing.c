@@ -81,7 +81,9 @@ static int list_all(const char *directory, struct cvq_view *view,
 		return cvq_fail_with(CVQ_EXIT_SOURCE, directory,
 				     "'%.100s' cannot be read: %s (check it)",
 				     *folder ? folder : ".", strerror(-err));
-	qsort(listing->items, listing->count, sizeof(*listing->items), compare_paths);
+	if (listing->count > 0)
+		qsort(listing->items, listing->count, sizeof(*listing->items),
+		      compare_paths);
 	return CVQ_EXIT_DONE;
 }
 
@@ -101,4 +103,24 @@ int cvq_listing_open(const char *directory, const struct cvq_policy *policy,
 		cvq_view_close(*view);
 	}
 	return code;
+}
+
+int cvq_listing_none_converts(const char *directory, const struct cvq_policy *policy,
+			      const struct cvq_listing *listing, const char *so)
+{
+	/* The reason of the first file that asked tells more than that there is none. */
+	for (size_t i = 0; i < listing->count; i++) {
+		const struct cvq_listed *listed = &listing->items[i];
+		if (cvq_listed_is_file(listed) &&
+		    cvq_policy_wants_file(policy, listed->path))
+			return cvq_fail_with(CVQ_EXIT_SOURCE, directory,
+					     "no checkpoint in it converts, %s ('%.60s': "
+					     "%.120s)",
+					     so, listed->path,
+					     listed->entry.verdict->reason);
+	}
+	return cvq_fail_with(CVQ_EXIT_SOURCE, directory,
+			     "no checkpoint is in it, %s (give the directory that holds "
+			     "*.pt files)",
+			     so);
 }

@@ -19,12 +19,24 @@ struct cvq_listing {
 	size_t capacity;
 };
 
+/* Whether the view shows a regular file there. */
+static inline bool cvq_listed_is_file(const struct cvq_listed *listed)
+{
+	return S_ISREG(listed->entry.attributes.st_mode);
+}
+
 /*
  * Opens the directory as a view and lists it.  Says on stderr what is wrong and returns
  * an exit code, or 0; then the caller releases both.
  */
 int cvq_listing_open(const char *directory, const struct cvq_policy *policy,
 		     struct cvq_view **view, struct cvq_listing *listing);
+
+/* Says on stderr that no file of the listing converts, why, and 'so' what.  Returns the
+ * exit code. */
+int cvq_listing_none_converts(const char *directory, const struct cvq_policy *policy,
+			      const struct cvq_listing *listing, const char *so);
+
 void cvq_listing_release(struct cvq_listing *listing);
 
 #endif

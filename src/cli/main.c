@@ -14,9 +14,8 @@
 #include "cvq/cvq.h"
 
 static const struct cvq_command *const commands[] = {
-	&cvq_convert_command,
-	&cvq_run_command,
-	&cvq_check_command,
+	&cvq_convert_command, &cvq_run_command,    &cvq_check_command,
+	&cvq_inspect_command, &cvq_verify_command,
 };
 
 #define COMMAND_COUNT (sizeof(commands) / sizeof(*commands))
@@ -81,6 +80,10 @@ static int run_command(const struct cvq_command *command, int argc, char *argv[]
 		fputs(command->usage, stdout);
 	else
 		code = command->run(&arguments);
+	if (fflush(stdout) && !code)
+		code = cvq_fail_with(CVQ_EXIT_OUTPUT, NULL,
+				     "standard output cannot be written: %s",
+				     strerror(errno));
 	cvq_arguments_release(&arguments);
 	return code;
 }

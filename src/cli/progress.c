@@ -3,11 +3,11 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/human.h"
+#include "cli/terminal.h"
 
 #define SECONDS_BETWEEN 0.1
 #define BAR_WIDTH       24
@@ -45,13 +45,6 @@ void cvq_progress_file(struct cvq_progress *progress, const char *path)
 	cvq_progress_step(progress, 0);
 }
 
-static unsigned terminal_width(void)
-{
-	struct winsize size;
-	return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col
-									       : 80;
-}
-
 /* "[=====>    ]  42 %  1.3 GiB/s  0:01 left  llm.pt", cut to the terminal. */
 static void draw(const struct cvq_progress *progress, uint64_t bytes)
 {
@@ -69,7 +62,7 @@ static void draw(const struct cvq_progress *progress, uint64_t bytes)
 			      share * 100, cvq_human_size((uint64_t)rate, size),
 			      cvq_human_time(left, time));
 	/* A name that does not fit might wrap the line: better none than half of one. */
-	if ((unsigned)length + strlen(progress->path) < terminal_width())
+	if ((unsigned)length + strlen(progress->path) < cvq_terminal_width(STDERR_FILENO))
 		snprintf(line + length, sizeof(line) - (size_t)length, "%s",
 			 progress->path);
 	fprintf(stderr, "\r\033[K%s", line);

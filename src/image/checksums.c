@@ -8,10 +8,10 @@
  */
 #include "image/layout.h"
 
-#include <pthread.h>
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/threads.h"
 #include "numeric/crc32.h"
 
 /* Pages converted at a time: as FP32 and FP16 they fit the first cache levels. */
@@ -20,7 +20,6 @@
 /* What one thread takes at a time, and from how many bytes on threads pay off. */
 #define TASK_PAGES     256
 #define PARALLEL_BYTES (16u << 20)
-#define MAX_THREADS    16
 
 /* ========================================================================== */
 /*                                    Pages                                   */
@@ -191,9 +190,10 @@ struct work {
 	atomic_int error;
 };
 
-static void *run_tasks(void *argument)
+static void run_tasks(void *context, bool is_caller)
 {
-	struct work *work = argument;
+	(void)is_caller;
+	struct work *work = context;
 	uint32_t group[GROUP_PAGES];
 	size_t taken;
 	while ((taken = atomic_fetch_add(&work->next, 1)) < work->count) {
@@ -209,7 +209,6 @@ static void *run_tasks(void *argument)
 		if (err)
 			atomic_store(&work->error, err);
 	}
-	return NULL;
 }
 
 /* Lists the runs of pages of one conversion that nobody has read yet. */
@@ -235,22 +234,6 @@ static cvq_err list_tasks(struct work *work, struct cvq_conversion *conversion)
 	return 0;
 }
 
-/* Runs the tasks here and, if there is much to do, on the other cores too. */
-static void run_parallel(struct work *work)
-{
-	pthread_t threads[MAX_THREADS];
-	unsigned started = 0;
-	if (work->count * TASK_PAGES * CVQ_PAGE_BYTES >= PARALLEL_BYTES) {
-		long cores = sysconf(_SC_NPROCESSORS_ONLN);
-		while (started < MAX_THREADS && started + 1 < cores &&
-		       pthread_create(&threads[started], NULL, run_tasks, work) == 0)
-			started++;
-	}
-	run_tasks(work);
-	while (started > 0)
-		pthread_join(threads[--started], NULL);
-}
-
 cvq_err cvq_checksums_complete(struct cvq_image *image, const struct cvq_source *source,
 			       size_t first, size_t last)
 {
@@ -262,7 +245,8 @@ cvq_err cvq_checksums_complete(struct cvq_image *image, const struct cvq_source 
 			err = list_tasks(&work, &image->conversions[extent->origin]);
 	}
 	if (!err && work.count > 0) {
-		run_parallel(&work);
+		bool is_much = work.count * TASK_PAGES * CVQ_PAGE_BYTES >= PARALLEL_BYTES;
+		cvq_run_on_all_cores(is_much ? work.count : 1, run_tasks, &work);
 		err = atomic_load(&work.error);
 	}
 	free(work.tasks);

@@ -22,7 +22,9 @@
 #include "base/source.h"
 #include "policy/policy.h"
 
+struct cvq_checkpoint;
 struct cvq_image;
+struct cvq_selection;
 
 /* What the plan comes to. */
 struct cvq_image_summary {
@@ -42,6 +44,15 @@ struct cvq_image_summary {
 cvq_err cvq_image_plan(const struct cvq_source *source, uint64_t size,
 		       const struct cvq_policy *policy, struct cvq_image **image,
 		       struct cvq_reason *reason);
+
+/*
+ * The same for a checkpoint that is open already, and what was selected of it.  The image
+ * takes over the checkpoint's spill file, so its bytes can be read no more.
+ */
+cvq_err cvq_image_plan_selected(struct cvq_checkpoint *checkpoint, uint64_t size,
+				const struct cvq_selection *selection,
+				const struct cvq_policy *policy, struct cvq_image **image,
+				struct cvq_reason *reason);
 
 /* Thread-safe.  The last cvq_image_unref() frees; NULL is allowed there. */
 struct cvq_image *cvq_image_ref(struct cvq_image *image);

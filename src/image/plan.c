@@ -1,36 +1,24 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What is converted, and the plan as a whole
+ * The plan as a whole
  */
-#include <string.h>
-
 #include "image/planning.h"
 
-/* Converts each FP32 storage that only plain tensors use and no pattern keeps. */
-static cvq_err decide(struct cvq_planning *planning)
+/* Makes the selection's choices edits of the pickle. */
+static cvq_err take_selection(struct cvq_planning *planning,
+			      const struct cvq_selection *selection)
 {
-	const struct cvq_checkpoint *checkpoint = planning->checkpoint;
 	struct cvq_image_summary *summary = &planning->layout.image->summary;
-	size_t count = checkpoint->storage_count;
+	size_t count = planning->checkpoint->storage_count;
 	planning->edits = calloc(count + 1, sizeof(*planning->edits));
-	cleanup_free bool *kept = calloc(count + 1, sizeof(*kept));
-	if (!planning->edits || !kept)
+	if (!planning->edits)
 		return -ENOMEM;
-
-	for (size_t i = 0; i < checkpoint->tensor_count; i++) {
-		const struct cvq_tensor *tensor = &checkpoint->tensors[i];
-		const struct cvq_storage *storage = &checkpoint->storages[tensor->storage];
-		planning->edits[tensor->storage].convert =
-			storage->is_float32 && storage->plain;
-		kept[tensor->storage] |=
-			cvq_policy_keeps_tensor(planning->policy, tensor->name);
-	}
+	for (size_t i = 0; i < count; i++)
+		planning->edits[i].convert =
+			selection->storages[i].fate == CVQ_FATE_CONVERTED;
 	summary->storages = count;
-	for (size_t i = 0; i < count; i++) {
-		planning->edits[i].convert &= !kept[i];
-		summary->converted_storages += planning->edits[i].convert;
-	}
-	if (summary->converted_storages == 0)
+	summary->converted_storages = selection->converted;
+	if (selection->converted == 0)
 		return cvq_explain(planning->reason, CVQ_ERR_CONTENT,
 				   "it holds no FP32 tensor to convert");
 	return 0;
@@ -75,10 +63,10 @@ cvq_err cvq_plan_numbers(struct cvq_planning *planning,
 /*                                  The whole                                 */
 /* ========================================================================== */
 
-static cvq_err plan(struct cvq_planning *planning)
+static cvq_err plan(struct cvq_planning *planning, const struct cvq_selection *selection)
 {
 	struct cvq_image *image = planning->layout.image;
-	cvq_err err = decide(planning);
+	cvq_err err = take_selection(planning, selection);
 	if (err)
 		return err;
 	image->conversions =
@@ -109,28 +97,40 @@ static struct cvq_image *new_image(const struct cvq_policy *policy, uint64_t sou
 	return image;
 }
 
-cvq_err cvq_image_plan(const struct cvq_source *source, uint64_t size,
-		       const struct cvq_policy *policy, struct cvq_image **image,
-		       struct cvq_reason *reason)
+cvq_err cvq_image_plan_selected(struct cvq_checkpoint *checkpoint, uint64_t size,
+				const struct cvq_selection *selection,
+				const struct cvq_policy *policy, struct cvq_image **image,
+				struct cvq_reason *reason)
 {
-	struct cvq_checkpoint *checkpoint = NULL;
-	cvq_err err = cvq_checkpoint_open(source, size, &checkpoint, reason);
-	if (err)
-		return err;
 	struct cvq_planning planning = {
 		.layout = {.image = new_image(policy, size)},
 		.checkpoint = checkpoint,
 		.policy = policy,
 		.reason = reason,
 	};
-	err = planning.layout.image ? plan(&planning) : -ENOMEM;
-	if (!err)
-		planning.layout.image->spill = steal_pointer(checkpoint->spill);
+	cvq_err err = planning.layout.image ? plan(&planning, selection) : -ENOMEM;
 	free(planning.edits);
-	cvq_checkpoint_free(checkpoint);
-	if (err)
+	if (err) {
 		cvq_image_unref(planning.layout.image);
-	else
-		*image = planning.layout.image;
+		return err;
+	}
+	*image = planning.layout.image;
+	(*image)->spill = steal_pointer(checkpoint->spill);
+	return 0;
+}
+
+cvq_err cvq_image_plan(const struct cvq_source *source, uint64_t size,
+		       const struct cvq_policy *policy, struct cvq_image **image,
+		       struct cvq_reason *reason)
+{
+	struct cvq_checkpoint *checkpoint = NULL;
+	cleanup_selection struct cvq_selection selection = {0};
+	cvq_err err = cvq_checkpoint_open(source, size, &checkpoint, reason);
+	if (!err)
+		err = cvq_selection_make(checkpoint, policy, &selection);
+	if (!err)
+		err = cvq_image_plan_selected(checkpoint, size, &selection, policy, image,
+					      reason);
+	cvq_checkpoint_free(checkpoint);
 	return err;
 }

@@ -9,12 +9,13 @@
 
 #include "checkpoint/checkpoint.h"
 #include "image/layout.h"
+#include "image/selection.h"
 
 struct cvq_planning {
 	struct cvq_layout layout;
 	const struct cvq_checkpoint *checkpoint;
 	const struct cvq_policy *policy;
-	struct cvq_storage_edit *edits; /* one per storage; plan.c decides 'convert' */
+	struct cvq_storage_edit *edits; /* one per storage */
 	struct cvq_reason *reason;
 };
 

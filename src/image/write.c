@@ -9,17 +9,13 @@
 #include "image/image.h"
 
 #include <errno.h>
-#include <pthread.h>
-#include <stdlib.h>
-#include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/threads.h"
 #include "image/layout.h"
 
 /* A multiple of CVQ_PAGE_BYTES, so that no page is read in two pieces. */
 #define PIECE_BYTES (1u << 20)
-
-#define MAX_THREADS 16
 
 struct writing {
 	struct cvq_image *image;
@@ -45,9 +41,10 @@ static cvq_err write_piece(struct writing *writing, uint8_t *buffer, uint64_t st
 }
 
 /* Writes pieces until there is none left or somebody failed. */
-static void write_pieces(struct writing *writing, bool reports)
+static void write_pieces(void *context, bool is_caller)
 {
-	const struct cvq_write_watch *watch = reports ? writing->watch : NULL;
+	struct writing *writing = context;
+	const struct cvq_write_watch *watch = is_caller ? writing->watch : NULL;
 	uint64_t size = writing->image->summary.view_size;
 	cleanup_free uint8_t *buffer = malloc(PIECE_BYTES);
 	cvq_err err = buffer ? 0 : -ENOMEM;
@@ -62,26 +59,6 @@ static void write_pieces(struct writing *writing, bool reports)
 	}
 	if (err)
 		atomic_store(&writing->error, err);
-}
-
-static void *run_thread(void *writing)
-{
-	write_pieces(writing, false);
-	return NULL;
-}
-
-static void write_on_all_cores(struct writing *writing)
-{
-	pthread_t threads[MAX_THREADS];
-	uint64_t pieces = writing->image->summary.view_size / PIECE_BYTES;
-	long cores = sysconf(_SC_NPROCESSORS_ONLN);
-	unsigned started = 0;
-	while (started < MAX_THREADS && started + 1 < cores && started < pieces &&
-	       pthread_create(&threads[started], NULL, run_thread, writing) == 0)
-		started++;
-	write_pieces(writing, true);
-	while (started > 0)
-		pthread_join(threads[--started], NULL);
 }
 
 static cvq_err write_checksums(struct writing *writing)
@@ -107,7 +84,8 @@ cvq_err cvq_image_write(struct cvq_image *image, const struct cvq_source *source
 {
 	struct writing writing = {
 		.image = image, .source = source, .fd = fd, .watch = watch};
-	write_on_all_cores(&writing);
+	uint64_t size = image->summary.view_size;
+	cvq_run_on_all_cores(size / PIECE_BYTES + 1, write_pieces, &writing);
 	cvq_err err = atomic_load(&writing.error);
 	return err ? err : write_checksums(&writing);
 }

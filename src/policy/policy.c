@@ -86,9 +86,9 @@ const char *cvq_policy_keeping_pattern(const struct cvq_policy *policy, const ch
 	return globs_find_file(&policy->keep_files, path, FNM_CASEFOLD);
 }
 
-bool cvq_policy_keeps_tensor(const struct cvq_policy *policy, const char *name)
+const char *cvq_policy_tensor_pattern(const struct cvq_policy *policy, const char *name)
 {
-	return globs_find(&policy->keep_tensors, name, 0) != NULL;
+	return globs_find(&policy->keep_tensors, name, 0);
 }
 
 /* ========================================================================== */

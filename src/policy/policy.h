@@ -104,8 +104,8 @@ bool cvq_policy_wants_file(const struct cvq_policy *policy, const char *path);
  */
 const char *cvq_policy_keeping_pattern(const struct cvq_policy *policy, const char *path);
 
-/* Whether the tensor of that name stays FP32. */
-bool cvq_policy_keeps_tensor(const struct cvq_policy *policy, const char *name);
+/* The pattern that keeps the tensor of that name in FP32, or NULL. */
+const char *cvq_policy_tensor_pattern(const struct cvq_policy *policy, const char *name);
 
 /* The value as the option of that name spells it: "fp16", "inf", "seal", "auto". */
 const char *cvq_dtype_name(enum cvq_dtype dtype);

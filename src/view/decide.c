@@ -56,10 +56,19 @@ static void remember(struct cvq_decisions *decisions, const struct cvq_version *
 /*                                  Deciding                                  */
 /* ========================================================================== */
 
-bool cvq_asks_for_conversion(const struct cvq_policy *policy, const char *path)
+#define UNASKED "its name does not ask for conversion"
+
+bool cvq_asks_for_conversion(const struct cvq_policy *policy, const char *path,
+			     struct cvq_reason *reason)
 {
-	return cvq_policy_wants_file(policy, path) &&
-	       !cvq_policy_keeping_pattern(policy, path);
+	if (!cvq_policy_wants_file(policy, path)) {
+		cvq_explain(reason, 0, "%s", UNASKED);
+		return false;
+	}
+	const char *keeping = cvq_policy_keeping_pattern(policy, path);
+	if (keeping)
+		cvq_explain(reason, 0, "it is kept by the pattern '%s'", keeping);
+	return !keeping;
 }
 
 /* Passes a file through for now; a later look may come to another verdict. */
@@ -109,12 +118,9 @@ cvq_err cvq_decide(struct cvq_decisions *decisions, const char *path, int path_f
 		*verdict = cvq_verdict_ref(decisions->unasked);
 		return 0;
 	}
-	const char *keeping = cvq_policy_keeping_pattern(policy, path);
-	if (keeping) {
-		struct cvq_reason reason;
-		cvq_explain(&reason, 0, "it is kept by the pattern '%s'", keeping);
+	struct cvq_reason reason;
+	if (!cvq_asks_for_conversion(policy, path, &reason))
 		return cvq_verdict_create(NULL, reason.text, verdict);
-	}
 
 	struct cvq_version version = cvq_version_of(attributes);
 	*verdict = recall(decisions, &version);
@@ -138,8 +144,7 @@ cvq_err cvq_decisions_init(struct cvq_decisions *decisions, const struct cvq_pol
 {
 	*decisions = (struct cvq_decisions){.policy = policy, .counters = counters};
 	pthread_mutex_init(&decisions->mutex, NULL);
-	return cvq_verdict_create(NULL, "its name does not ask for conversion",
-				  &decisions->unasked);
+	return cvq_verdict_create(NULL, UNASKED, &decisions->unasked);
 }
 
 void cvq_decisions_release(struct cvq_decisions *decisions)

@@ -36,8 +36,10 @@ cvq_err cvq_decisions_init(struct cvq_decisions *decisions, const struct cvq_pol
 			   struct cvq_counters *counters);
 void cvq_decisions_release(struct cvq_decisions *decisions);
 
-/* Whether the name asks for conversion and no pattern keeps it. */
-bool cvq_asks_for_conversion(const struct cvq_policy *policy, const char *path);
+/* Whether the name asks for conversion and no pattern keeps it; if not, says why (unless
+ * 'reason' is NULL). */
+bool cvq_asks_for_conversion(const struct cvq_policy *policy, const char *path,
+			     struct cvq_reason *reason);
 
 /*
  * Decides about the regular file that 'path_fd' (O_PATH) stands for, under the

@@ -157,8 +157,8 @@ static int follow_link(const struct cvq_view *view, const char *path,
 		return -ENOLINK;
 	/* From an alias's folder, a link may not lead where it leads from its own. */
 	if (target.inside && !entry->alias &&
-	    (!cvq_asks_for_conversion(view->policy, path) ||
-	     cvq_asks_for_conversion(view->policy, target.path)))
+	    (!cvq_asks_for_conversion(view->policy, path, NULL) ||
+	     cvq_asks_for_conversion(view->policy, target.path, NULL)))
 		return -ENOLINK;
 	return steal_fd(fd);
 }

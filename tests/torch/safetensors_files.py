@@ -40,7 +40,11 @@ def write(path: str) -> None:
         "empty": torch.empty(0, 4),
         "bytes": torch.arange(7, dtype=torch.uint8),
     }
-    header: dict = {"__metadata__": {"format": "pt", "文": "字"}}
+    write_tensors(path, tensors, {"format": "pt", "文": "字"})
+
+
+def write_tensors(path: str, tensors: Dict[str, torch.Tensor], metadata: dict) -> None:
+    header: dict = {"__metadata__": metadata}
     data = b""
     for name, tensor in sorted(tensors.items(), key=lambda item: -item[1].element_size()):
         payload = raw(tensor)

@@ -21,7 +21,8 @@ struct opened {
 
 static inline cvq_err plan(struct opened *opened, struct cvq_reason *reason)
 {
-	opened->source = (struct cvq_source){opened->fd, &opened->counters};
+	opened->source =
+		(struct cvq_source){.fd = opened->fd, .counters = &opened->counters};
 	cvq_err err = cvq_image_plan(&opened->source, file_size(opened->fd),
 				     &opened->policy, &opened->image, reason);
 	if (!err)

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+#include "base/threads.h"
+
+#include <pthread.h>
+#include <unistd.h>
+
+/* More do not help: then the disk or the memory is what one waits for. */
+#define MAX_HELPERS 16
+
+struct job {
+	cvq_work *work;
+	void *context;
+};
+
+static void *help(void *argument)
+{
+	const struct job *job = argument;
+	job->work(job->context, false);
+	return NULL;
+}
+
+void cvq_run_on_all_cores(unsigned long most, cvq_work *work, void *context)
+{
+	struct job job = {work, context};
+	pthread_t helpers[MAX_HELPERS];
+	long cores = sysconf(_SC_NPROCESSORS_ONLN);
+	unsigned started = 0;
+
+	/* Where a thread cannot be had, the others have more to do. */
+	while (started < MAX_HELPERS && started + 1 < cores && started + 1 < most &&
+	       pthread_create(&helpers[started], NULL, help, &job) == 0)
+		started++;
+	work(context, true);
+	while (started > 0)
+		pthread_join(helpers[--started], NULL);
+}

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Work that all cores share
+ */
+#ifndef CVQ_BASE_THREADS_H
+#define CVQ_BASE_THREADS_H
+
+#include <stdbool.h>
+
+/* What each thread does: it takes pieces of the work until there are none left.
+ * 'is_caller' says that it is the one that called cvq_run_on_all_cores(). */
+typedef void cvq_work(void *context, bool is_caller);
+
+/*
+ * Does the work here and on as many of the other cores as make 'most' threads in all,
+ * and returns when all of them have done with it.
+ */
+void cvq_run_on_all_cores(unsigned long most, cvq_work *work, void *context);
+
+#endif
