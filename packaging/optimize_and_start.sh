@@ -87,9 +87,11 @@ fi
 
 # --- Check and start ------------------------------------------------------------
 
-if "$cvq" check --help >/dev/null 2>&1; then
-	"$cvq" check "$model" >&2 || exit
-fi
+report=$("$cvq" check "$model" 2>&1) || {
+	code=$?
+	printf '%s\n' "$report" >&2
+	exit "$code"
+}
 in_place=(--in-place)
 for word; do
 	[[ $word != *'{}'* ]] || in_place=()

@@ -8,9 +8,8 @@
 
 is_root || skip "an ordinary user does not see packaging/"
 need_torch
-torch models "$work/models" --model CosyVoice2-0.5B
+torch models "$work/models" --model CosyVoice2-0.5B --scale shapes
 model=$work/models/CosyVoice2-0.5B
-cp -r "$model" "$work/copy"
 mkdir "$work/CosyVoice"
 cd "$work/CosyVoice"
 export XDG_RUNTIME_DIR=$work/runtime
@@ -35,13 +34,22 @@ start 3 "$work/none" -- true
 start 0 --help
 
 # With {} or without, COMMAND sees the model in FP16, and what CosyVoice asks for.
+load='import sys, torch
+for tensor in torch.load(sys.argv[1] + "/llm.pt").values():
+	assert tensor.dtype == torch.half'
 for place in "$model" {}; do
-	start 0 "$model" -- "$PYTHON" "$tests/torch/compare.py" "$work/copy" "$place"
+	start 0 "$model" -- "$PYTHON" -c "$load" "$place"
 done
 start 7 "$model" -- sh -c 'echo "$COSYVOICE_FP16 $COSYVOICE_QUANTIZED"; exit 7'
 expect "true true" "$(cat "$work/out")" "the environment"
 COSYVOICE_FP16=false start 0 "$model" -- sh -c 'echo "$COSYVOICE_FP16"'
 expect false "$(cat "$work/out")" "the environment that was set before"
+
+# What is incomplete is not started.
+mv "$model/campplus.onnx" "$work"
+start 1 "$model" -- true
+grep -q '✗.*campplus.onnx' "$work/start.err" || fail "it says: $(cat "$work/start.err")"
+mv "$work/campplus.onnx" "$model"
 
 # A second model on disk is what the service would take.
 mkdir "$model-quantized"
