@@ -26,6 +26,7 @@ table='
 0 cvq-mount "$original" "$work/empty"
 2 cvq-mount
 2 cvq-mount "$original"
+1 cvq-mount --check "$original" "$work/empty"
 2 cvq-mount --nonsense "$original" "$work/empty"
 2 cvq-mount --dtype=fp8 "$original" "$work/empty"
 2 cvq-mount --config "$work/wrong.ini" "$original" "$work/empty"
