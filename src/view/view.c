@@ -118,7 +118,7 @@ cvq_err cvq_view_statvfs(const struct cvq_view *view, struct statvfs *result)
  * If the symlink at 'path' is to be shown as the file it points to, opens that
  * file (O_PATH) and returns its descriptor; else -ENOLINK.
  */
-static int follow_link(const struct cvq_view *view, const char *path, struct stat *found)
+static int follow_link(const struct cvq_view *view, const char *path)
 {
 	struct cvq_link_target target;
 	cvq_err err = cvq_tree_follow(&view->tree, path, &target);
@@ -126,7 +126,8 @@ static int follow_link(const struct cvq_view *view, const char *path, struct sta
 		return err == -ENOMEM || err == -EMFILE || err == -ENFILE ? err : -ENOLINK;
 
 	cleanup_fd int fd = target.fd;
-	if (fstat(fd, found) || !S_ISREG(found->st_mode))
+	struct stat found;
+	if (fstat(fd, &found) || !S_ISREG(found.st_mode))
 		return -ENOLINK;
 	if (target.inside && (!cvq_asks_for_conversion(view->policy, path) ||
 			      cvq_asks_for_conversion(view->policy, target.path)))
@@ -157,42 +158,60 @@ static cvq_err show_file(struct cvq_view *view, const char *path, int fd,
 	return 0;
 }
 
-/* Opens 'path' and takes its attributes; -EXDEV for the view's own mount. */
-static int open_and_stat(const struct cvq_view *view, const char *path,
-			 struct stat *attributes)
+/*
+ * Opens, as O_PATH, what is shown at 'path', and takes its attributes.  -EXDEV for the
+ * view's own mount; -EAGAIN if 'patient' and it was changed just now.
+ */
+static int open_shown(const struct cvq_view *view, const char *path, bool patient,
+		      struct cvq_entry *entry)
 {
 	cleanup_fd int fd = cvq_tree_open(&view->tree, path, O_PATH);
-	if (fd >= 0 && fstat(fd, attributes))
-		return -errno;
-	return steal_fd(fd);
+	if (fd < 0)
+		return fd;
+	cvq_err err = cvq_stat_settled(fd, patient, &entry->attributes);
+	if (err || !S_ISLNK(entry->attributes.st_mode) || !view->follow)
+		return err ? err : steal_fd(fd);
+
+	cleanup_fd int target = follow_link(view, path);
+	if (target == -ENOLINK)
+		return steal_fd(fd);
+	if (target < 0)
+		return target;
+	entry->followed = true;
+	err = cvq_stat_settled(target, patient, &entry->attributes);
+	return err ? err : steal_fd(target);
 }
 
-cvq_err cvq_view_lookup(struct cvq_view *view, const char *path, struct cvq_entry *entry)
+/* Returns as open_shown(), but for the view's own mount. */
+static cvq_err look_at(struct cvq_view *view, const char *path, bool patient,
+		       struct cvq_entry *entry)
 {
-	*entry = (struct cvq_entry){0};
-	cleanup_fd int fd = open_and_stat(view, path, &entry->attributes);
+	cleanup_fd int fd = open_shown(view, path, patient, entry);
 	if (fd == -EXDEV) {
 		show_mountpoint(view, entry);
 		return 0;
 	}
 	if (fd < 0)
 		return fd;
+	struct cvq_version version = cvq_version_of(&entry->attributes);
+	entry->version = version;
+	if (!S_ISREG(entry->attributes.st_mode))
+		return 0;
+	cvq_err err = show_file(view, path, fd, entry);
+	if (!err && patient && !cvq_version_same(&version, &entry->version))
+		return -EAGAIN; /* it was changed while it was decided about */
+	return err;
+}
 
-	cleanup_fd int followed = -1;
-	if (S_ISLNK(entry->attributes.st_mode) && view->follow) {
-		struct stat found;
-		followed = follow_link(view, path, &found);
-		if (followed >= 0) {
-			entry->followed = true;
-			entry->attributes = found;
-		} else if (followed != -ENOLINK) {
-			return followed;
-		}
+cvq_err cvq_view_lookup(struct cvq_view *view, const char *path, struct cvq_entry *entry)
+{
+	for (int waits = 0;; waits++) {
+		*entry = (struct cvq_entry){0};
+		cvq_err err = look_at(view, path, waits < CVQ_MOST_WAITS, entry);
+		if (err != -EAGAIN || waits == CVQ_MOST_WAITS)
+			return err;
+		cvq_entry_release(entry);
 	}
-	if (S_ISREG(entry->attributes.st_mode))
-		return show_file(view, path, entry->followed ? followed : fd, entry);
-	entry->version = cvq_version_of(&entry->attributes);
-	return 0;
 }
 
 /* ========================================================================== */
@@ -206,8 +225,7 @@ int cvq_view_open_path(struct cvq_view *view, const char *path,
 		return -EXDEV;
 	if (!entry->followed)
 		return cvq_tree_open(&view->tree, path, O_PATH);
-	struct stat found;
-	int fd = follow_link(view, path, &found);
+	int fd = follow_link(view, path);
 	return fd == -ENOLINK ? -ESTALE : fd;
 }
 

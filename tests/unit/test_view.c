@@ -399,6 +399,29 @@ static void test_a_file_modified_in_place(void **state)
 	}
 }
 
+/* Two changes within one tick of the clock that stamps files: same size, same time? */
+static void test_changes_without_a_pause(void **state)
+{
+	struct fixture *fixture = *state;
+	static const char *const names[] = {"llm.pt", "notes.txt"};
+	for (int i = 0; i < 2; i++) {
+		char path[64];
+		snprintf(path, sizeof(path), "source/%s", names[i]);
+		cleanup_fd int file = open(in(fixture, path), O_WRONLY);
+		for (int change = 0; change < 20; change++) {
+			assert_int_equal(pwrite(file, "x", 1, 0), 1);
+			cleanup_entry struct cvq_entry before = look_up(fixture, names[i]);
+			cleanup_fd int fd =
+				cvq_view_open_file(fixture->view, names[i], &before);
+			assert_true(fd >= 0);
+			assert_int_equal(pwrite(file, "y", 1, 0), 1);
+			cleanup_entry struct cvq_entry after = look_up(fixture, names[i]);
+			assert_false(cvq_entry_same(&before, &after));
+			assert_read(fixture, &before, fd, 0, -EIO);
+		}
+	}
+}
+
 static void test_plans_are_remembered(void **state)
 {
 	struct fixture *fixture = *state;
@@ -626,6 +649,7 @@ int main(void)
 		TEST(test_reading_to_the_end),
 		TEST(test_a_replaced_file),
 		TEST(test_a_file_modified_in_place),
+		TEST(test_changes_without_a_pause),
 		TEST(test_plans_are_remembered),
 		TEST(test_what_is_no_longer_a_file),
 		TEST(test_links_never_lead_into_the_own_mount),

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+#include "view/version.h"
+
+#include <errno.h>
+
+/* Whether a change right now could get the same time as the last one has got. */
+static bool could_hide_a_change(struct timespec changed, struct timespec now)
+{
+	/* What lies far ahead was stamped by another clock, or before ours was set. */
+	return changed.tv_sec == now.tv_sec && changed.tv_nsec >= now.tv_nsec;
+}
+
+cvq_err cvq_stat_settled(int fd, bool patient, struct stat *attributes)
+{
+	/* The clock that files are stamped with, read before the look at the file. */
+	struct timespec now;
+	clock_gettime(CLOCK_REALTIME_COARSE, &now);
+	if (fstat(fd, attributes))
+		return -errno;
+	if (!patient || S_ISDIR(attributes->st_mode) ||
+	    !could_hide_a_change(attributes->st_ctim, now))
+		return 0;
+	struct timespec tick;
+	clock_getres(CLOCK_REALTIME_COARSE, &tick);
+	nanosleep(&tick, NULL);
+	return -EAGAIN;
+}
