@@ -2,6 +2,7 @@
 #include "view/version.h"
 
 #include <errno.h>
+#include <math.h>
 
 /* Whether a change right now could get the same time as the last one has got. */
 static bool could_hide_a_change(struct timespec changed, struct timespec now)
@@ -24,4 +25,13 @@ cvq_err cvq_stat_settled(int fd, bool patient, struct stat *attributes)
 	clock_getres(CLOCK_REALTIME_COARSE, &tick);
 	nanosleep(&tick, NULL);
 	return -EAGAIN;
+}
+
+bool cvq_changed_lately(struct timespec changed)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_REALTIME_COARSE, &now);
+	double age = difftime(now.tv_sec, changed.tv_sec) +
+		     (double)(now.tv_nsec - changed.tv_nsec) / 1e9;
+	return fabs(age) < 0.2;
 }

@@ -54,6 +54,9 @@ static inline bool cvq_version_same(const struct cvq_version *a,
  */
 cvq_err cvq_stat_settled(int fd, bool patient, struct stat *attributes);
 
+/* Whether that time of the last change is but a moment ago: 0.2 s. */
+bool cvq_changed_lately(struct timespec changed);
+
 /* How often to be patient: with a file that is written all the time it has an end. */
 #define CVQ_MOST_WAITS 10
 

@@ -105,7 +105,8 @@ export HOME=$work XDG_CONFIG_HOME=$work/config PYTHONDONTWRITEBYTECODE=1
 reports=log_path=$work/sanitizer
 export ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}$reports
 export UBSAN_OPTIONS=${UBSAN_OPTIONS:+$UBSAN_OPTIONS:}$reports:print_stacktrace=1
-export TSAN_OPTIONS=${TSAN_OPTIONS:+$TSAN_OPTIONS:}$reports:exitcode=66
+echo race:tzset_internal >"$work/suppressions" # glibc has a lock there of its own kind
+export TSAN_OPTIONS=${TSAN_OPTIONS:+$TSAN_OPTIONS:}$reports:exitcode=66:suppressions=$work/suppressions
 
 # --- What is mounted and running ------------------------------------------------
 
