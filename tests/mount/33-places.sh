@@ -53,9 +53,7 @@ mkdir "$work/a view"
 (cd "$work/a view" && timeout 60 "$CVQ_MOUNT" "../by link/." "../a view" >"$work/mount.out") ||
 	fail "relative names are not understood"
 check_view "$work/a view"
-unmount_odd=$(status_of "$work/a view" pid)
-fusermount3 -u "$work/a view"
-wait_for 30 has_ended "$unmount_odd" || fail "the daemon outlives its mount"
+unmount "$work/a view"
 
 # By a name that is no UTF-8, and of files with such names.
 latin=$work/$'mod\xe8le'

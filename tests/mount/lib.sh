@@ -110,7 +110,8 @@ export TSAN_OPTIONS=${TSAN_OPTIONS:+$TSAN_OPTIONS:}$reports:exitcode=66:suppress
 
 # --- What is mounted and running ------------------------------------------------
 
-# All mountpoints in our folder, the last one first.
+# All mountpoints in our folder, the last one first; blanks and \ in them as the
+# kernel writes them.
 list_mounts()
 {
 	awk -v work="$work/" 'index($5 "/", work) == 1 { print $5 }' /proc/self/mountinfo | tac
@@ -118,7 +119,11 @@ list_mounts()
 
 is_mounted()
 {
-	list_mounts | grep -qxF -- "$1"
+	local path=${1//\\/\\134}
+
+	path=${path// /\\040}
+	path=${path//$'\t'/\\011}
+	list_mounts | grep -qxF -- "${path//$'\n'/\\012}"
 }
 
 # The daemons of this case: cvq-mount processes that name our folder.
@@ -176,6 +181,7 @@ finish()
 	kill $(jobs -p) 2>/dev/null
 	left=$(list_mounts)
 	while IFS= read -r mounted && [ -n "$mounted" ]; do
+		printf -v mounted %b "${mounted//\\/\\0}"
 		umount -l "$mounted" 2>/dev/null || fusermount3 -u -z "$mounted" 2>/dev/null
 	done <<<"$left"
 	[ "$status" != 0 ] || [ -z "$left" ] || {
