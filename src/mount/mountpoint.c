@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "mount/mountinfo.h"
+#include "base/mountinfo.h"
 
 #define MOST_DEAD_MOUNTS 16 /* on top of each other, before we give up */
 
@@ -146,7 +146,7 @@ cvq_err cvq_mountpoint_clear(const char *path, struct cvq_reason *reason)
 		if (cvq_mounted_at(path, &mounted) ||
 		    strncmp(mounted.type, "fuse", 4) != 0 || !is_dead(path))
 			return 0;
-		if (strcmp(mounted.type, "fuse." CVQ_SUBTYPE) != 0)
+		if (!cvq_mounted_is_view(&mounted))
 			return cvq_explain(reason, -ENOTCONN,
 					   "a dead mount of another program is there "
 					   "(unmount it: fusermount3 -u %s)",
@@ -218,8 +218,7 @@ cvq_err cvq_mountpoint_check(const char *path, const struct stat *source, bool n
 		return cvq_explain(reason, -ENOTDIR,
 				   "it is not a directory (choose an empty directory)");
 	struct cvq_mounted mounted;
-	if (cvq_mounted_at(path, &mounted) == 0 &&
-	    strcmp(mounted.type, "fuse." CVQ_SUBTYPE) == 0)
+	if (cvq_mounted_at(path, &mounted) == 0 && cvq_mounted_is_view(&mounted))
 		return cvq_explain(reason, -EBUSY,
 				   "a view is mounted there already (unmount it first: "
 				   "fusermount3 -u %s)",

@@ -12,9 +12,6 @@
 
 #include "base/error.h"
 
-/* The file system type that views are mounted as. */
-#define CVQ_SUBTYPE "cvq-mount"
-
 /*
  * The absolute path of the mountpoint 'given', without symlinks.  Works for one
  * whose daemon has died, too.  Returns 0 and a path to be freed, or a negative errno.

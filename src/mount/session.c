@@ -9,7 +9,7 @@
 #include <syslog.h>
 #include <unistd.h>
 
-#include "mount/mountpoint.h"
+#include "base/mountinfo.h"
 #include "mount/operations.h"
 
 /* ========================================================================== */

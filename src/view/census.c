@@ -8,6 +8,7 @@
 #include "view/view.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -83,6 +84,8 @@ static void close_folder(DIR **folder)
 static bool count_folder(struct walk *walk, const char *folder_path)
 {
 	int fd = cvq_view_open_folder(walk->view, folder_path);
+	if (fd == -EXDEV)
+		return true; /* another view, which this one does not show */
 	cvq_cleanup(close_folder) DIR *folder = fd < 0 ? NULL : fdopendir(fd);
 	if (!folder) {
 		walk->census->complete = false;

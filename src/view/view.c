@@ -11,11 +11,14 @@
 #include "view/decide.h"
 #include "view/tree.h"
 
+/* Makes of an inode's number one that no other inode has. */
+#define OTHER_INODE (UINT64_C(1) << 62)
+
 struct cvq_view {
 	const struct cvq_policy *policy;
 	bool follow; /* symlinks, where the rule of the view says so */
 	struct cvq_tree tree;
-	struct stat mountpoint; /* shown in place of the view's own mount */
+	struct stat mountpoint; /* shown in place of the mounts of views */
 	struct cvq_counters counters;
 	struct cvq_decisions decisions;
 };
@@ -58,7 +61,8 @@ cvq_err cvq_view_open(const char *path, const struct cvq_policy *policy, bool fo
 	if (root < 0)
 		return -errno;
 	/* Better to learn now than at the first listing. */
-	if (faccessat(root, ".", R_OK | X_OK, AT_EACCESS))
+	struct stat attributes;
+	if (faccessat(root, ".", R_OK | X_OK, AT_EACCESS) || fstat(root, &attributes))
 		return -errno;
 	struct cvq_view *made = calloc(1, sizeof(*made));
 	if (!made)
@@ -74,6 +78,7 @@ cvq_err cvq_view_open(const char *path, const struct cvq_policy *policy, bool fo
 	 */
 	made->follow = policy->symlinks == CVQ_SYMLINKS_FOLLOW ||
 		       (policy->symlinks == CVQ_SYMLINKS_AUTO && !for_all);
+	made->tree.device = attributes.st_dev;
 	made->tree.root = steal_fd(root);
 	*view = made;
 	return 0;
@@ -101,6 +106,11 @@ struct cvq_counters *cvq_view_counters(struct cvq_view *view)
 void cvq_view_set_mount(struct cvq_view *view, dev_t device, const struct stat *mountpoint)
 {
 	view->mountpoint = *mountpoint;
+	/* A folder with the number of one above it would look like a loop. */
+	struct stat root;
+	if (!fstat(view->tree.root, &root) && root.st_dev == mountpoint->st_dev &&
+	    root.st_ino == mountpoint->st_ino)
+		view->mountpoint.st_ino ^= OTHER_INODE;
 	view->tree.own_device = device;
 	view->tree.mounted = true;
 }
@@ -160,7 +170,7 @@ static cvq_err show_file(struct cvq_view *view, const char *path, int fd,
 
 /*
  * Opens, as O_PATH, what is shown at 'path', and takes its attributes.  -EXDEV for the
- * view's own mount; -EAGAIN if 'patient' and it was changed just now.
+ * mount of a view; -EAGAIN if 'patient' and it was changed just now.
  */
 static int open_shown(const struct cvq_view *view, const char *path, bool patient,
 		      struct cvq_entry *entry)
@@ -182,7 +192,7 @@ static int open_shown(const struct cvq_view *view, const char *path, bool patien
 	return err ? err : steal_fd(target);
 }
 
-/* Returns as open_shown(), but for the view's own mount. */
+/* Returns as open_shown(), but for the mount of a view. */
 static cvq_err look_at(struct cvq_view *view, const char *path, bool patient,
 		       struct cvq_entry *entry)
 {

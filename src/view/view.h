@@ -5,7 +5,9 @@
  * Paths are relative to the source, without a leading slash or ".."; the root is "".
  * Every path is resolved below the root descriptor that cvq_view_open() took, so
  * the view cannot leave the source, nor run into a file system that is mounted
- * over it later.  All functions are thread-safe.
+ * over it later.  Where a view is mounted inside the source, this one or another,
+ * there is an empty folder: daemons that read each other's views could wait for each
+ * other forever.  All functions are thread-safe.
  */
 #ifndef CVQ_VIEW_VIEW_H
 #define CVQ_VIEW_VIEW_H
@@ -44,7 +46,7 @@ struct cvq_entry {
 	struct cvq_version version;  /* of the source */
 	struct cvq_verdict *verdict; /* one reference; regular files only, else NULL */
 	bool followed;               /* a symlink that is shown as the file it points to */
-	bool hidden;                 /* the view's own mount, shown as an empty folder */
+	bool hidden;                 /* the mount of a view, shown as an empty folder */
 };
 
 void cvq_entry_release(struct cvq_entry *entry);
@@ -79,9 +81,8 @@ struct cvq_counters *cvq_view_counters(struct cvq_view *view);
 
 /*
  * Says that the view itself is mounted as the file system 'device', and what its
- * mountpoint looked like before: wherever that device shows up in the source, the
- * view shows an empty folder and never looks inside.  Called once, before lookups
- * from other threads.
+ * mountpoint looked like before, which is how mounts of views are shown.  Called
+ * once, before lookups from other threads.
  */
 void cvq_view_set_mount(struct cvq_view *view, dev_t device, const struct stat *mountpoint);
 

@@ -19,13 +19,16 @@ check_view()
 	expect text "$(cat "$1/text")" "text"
 }
 
-# Over the source.
-before=$(sha256sum "$original/llm.pt")
+# Over the source; who had a file of it open before reads that on.
+before=$(sha256sum <"$original/llm.pt")
+exec 5<"$original/llm.pt"
 mount_at "$original" "$original"
 check_view "$original"
 expect "$listing" "$(cd "$original" && find . -printf '%P\n' | sort)" "names of the view in place"
+expect "$before" "$(sha256sum <&5)" "a file of the source that was open before"
+exec 5<&-
 unmount "$original"
-expect "$before" "$(sha256sum "$original/llm.pt")" "the source after an in-place view"
+expect "$before" "$(sha256sum <"$original/llm.pt")" "the source after an in-place view"
 
 # Inside the source: there, and only there, the view is empty.
 mkdir "$original/folder/fp16"
@@ -37,6 +40,32 @@ expect "$(printf '%s\nfolder/fp16' "$listing" | sort)" "$names" "names of the vi
 expect "" "$(ls -A "$original/folder/fp16/folder/fp16")" "the mountpoint in its own view"
 unmount "$original/folder/fp16"
 rmdir "$original/folder/fp16"
+
+# Two views inside the source, and one over it: to each of them the others are empty,
+# or their daemons would wait for each other.
+check_apart()
+{
+	expect "$(printf '%s\nbf16\nfp16\nlink.pt' "$listing" | sort)" \
+		"$(cd "$1" && timeout 60 find . -printf '%P\n' | sort)" "names in $1"
+	expect "" "$(find "$1/fp16" "$1/bf16" -mindepth 1)" "what $1 shows of the others"
+	expect bf16/llm.pt "$(readlink "$1/link.pt")" "a link into another view, in $1"
+	same "$work/image.pt" "$1/llm.pt"
+}
+
+mkdir "$original/fp16" "$original/bf16"
+ln -s bf16/llm.pt "$original/link.pt"
+mount_at "$original" "$original/fp16"
+mount_at "$original" "$original/bf16" --dtype bf16
+[[ $summary == *" 2 files converted "* ]] || fail "the summary counts another view: $summary"
+check_apart "$original/fp16"
+expect_state converted "$original/bf16/llm.pt"
+expect_state converted "$original/link.pt"
+mount_at "$original" "$original"
+check_apart "$original"
+unmount "$original"
+unmount "$original/bf16"
+unmount "$original/fp16"
+rm -r "$original/bf16" "$original/fp16" "$original/link.pt"
 
 # Around the source, which hides it.
 mkdir "$work/around"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "mount/mountinfo.h"
+#include "base/mountinfo.h"
 
 #include <errno.h>
 #include <stdbool.h>
@@ -62,7 +62,13 @@ static bool parse_line(char *line, char **mountpoint, struct cvq_mounted *mounte
 	return true;
 }
 
-cvq_err cvq_mounted_at(const char *path, struct cvq_mounted *mounted)
+bool cvq_mounted_is_view(const struct cvq_mounted *mounted)
+{
+	return strcmp(mounted->type, "fuse." CVQ_SUBTYPE) == 0;
+}
+
+/* Of the mounts at 'path', or if that is NULL, of those of 'device', the last one. */
+static cvq_err find_last(const char *path, dev_t device, struct cvq_mounted *mounted)
 {
 	cvq_cleanup(close_file) FILE *mounts = fopen("/proc/self/mountinfo", "re");
 	if (!mounts)
@@ -71,15 +77,25 @@ cvq_err cvq_mounted_at(const char *path, struct cvq_mounted *mounted)
 	size_t size = 0;
 	cvq_err err = -ENOENT;
 
-	/* What is mounted later is listed later: the last one is on top. */
 	while (getline(&line, &size, mounts) > 0) {
 		struct cvq_mounted candidate;
 		char *mountpoint;
 		if (parse_line(line, &mountpoint, &candidate) &&
-		    strcmp(mountpoint, path) == 0) {
+		    (path ? strcmp(mountpoint, path) == 0 : candidate.device == device)) {
 			*mounted = candidate;
 			err = 0;
 		}
 	}
 	return err;
+}
+
+cvq_err cvq_mounted_at(const char *path, struct cvq_mounted *mounted)
+{
+	/* What is mounted later is listed later: the last one is on top. */
+	return find_last(path, 0, mounted);
+}
+
+cvq_err cvq_mounted_as(dev_t device, struct cvq_mounted *mounted)
+{
+	return find_last(NULL, device, mounted);
 }
