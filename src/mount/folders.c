@@ -119,10 +119,20 @@ static void take_name(struct cvq_handle *folder)
 	folder->next = NULL;
 }
 
+/* What the folder itself says about a name: its number and its kind. */
+static struct stat known_of(const struct listing *listing, const struct dirent *name)
+{
+	dev_t device = listing->folder->node->entry.version.device;
+	return (struct stat){
+		.st_ino = cvq_view_inode(listing->context->view, device, name->d_ino),
+		.st_mode = DTTOIF(name->d_type),
+	};
+}
+
 /* Adds the name alone.  Returns false if it does not fit. */
 static bool add_name(struct listing *listing, const struct dirent *name)
 {
-	struct stat attributes = {.st_ino = name->d_ino, .st_mode = DTTOIF(name->d_type)};
+	struct stat attributes = known_of(listing, name);
 
 	/* A symlink may be shown as a file, and an unknown type is worth a look. */
 	char path[PATH_MAX];
@@ -155,8 +165,7 @@ static bool add_name_plus(struct listing *listing, const struct dirent *name)
 	char path[PATH_MAX];
 	if (is_dots(name->d_name) || cvq_node_path(node, name->d_name, path) ||
 	    cvq_request_enter(listing->context, node, name->d_name, path, &answer))
-		answer = (struct fuse_entry_param){
-			.attr = {.st_ino = name->d_ino, .st_mode = DTTOIF(name->d_type)}};
+		answer = (struct fuse_entry_param){.attr = known_of(listing, name)};
 	listing->used +=
 		fuse_add_direntry_plus(listing->request, listing->buffer + listing->used,
 				       left, name->d_name, &answer, name->d_off);

@@ -213,15 +213,29 @@ static cvq_err look_at(struct cvq_view *view, const char *path, bool patient,
 	return err;
 }
 
+ino_t cvq_view_inode(const struct cvq_view *view, dev_t device, ino_t inode)
+{
+	return inode ^ (device - view->tree.device) * UINT64_C(0x9e3779b97f4a7c15);
+}
+
 cvq_err cvq_view_lookup(struct cvq_view *view, const char *path, struct cvq_entry *entry)
 {
+	cvq_err err;
 	for (int waits = 0;; waits++) {
 		*entry = (struct cvq_entry){0};
-		cvq_err err = look_at(view, path, waits < CVQ_MOST_WAITS, entry);
+		err = look_at(view, path, waits < CVQ_MOST_WAITS, entry);
 		if (err != -EAGAIN || waits == CVQ_MOST_WAITS)
-			return err;
+			break;
 		cvq_entry_release(entry);
 	}
+	if (err || entry->hidden)
+		return err;
+	struct stat *attributes = &entry->attributes;
+	attributes->st_ino = cvq_view_inode(view, attributes->st_dev, attributes->st_ino);
+	/* By another name the same file may be shown as it is. */
+	if (cvq_entry_converted(entry) && (entry->followed || attributes->st_nlink > 1))
+		attributes->st_ino ^= OTHER_INODE;
+	return 0;
 }
 
 /* ========================================================================== */

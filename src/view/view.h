@@ -90,6 +90,13 @@ void cvq_view_set_mount(struct cvq_view *view, dev_t device, const struct stat *
 cvq_err cvq_view_lookup(struct cvq_view *view, const char *path, struct cvq_entry *entry);
 
 /*
+ * The number that is shown for an inode of the source.  Whoever sees equal ones takes
+ * them for the same file or folder, so those of different file systems are kept apart;
+ * on the root's own they are the source's.
+ */
+ino_t cvq_view_inode(const struct cvq_view *view, dev_t device, ino_t inode);
+
+/*
  * Opens, as O_PATH, what 'entry' stands for, which was looked up at 'path'.
  * Returns a descriptor or a negative errno; -EXDEV if the entry is hidden.
  */

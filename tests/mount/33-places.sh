@@ -67,6 +67,29 @@ unmount "$original/bf16"
 unmount "$original/fp16"
 rm -r "$original/bf16" "$original/fp16" "$original/link.pt"
 
+# Other file systems in the source: names and numbers are as apart as they are there.
+if is_root; then
+	mkdir "$work/nested"
+	mount -t tmpfs tmpfs "$work/nested"
+	mkdir "$work/nested/inner"
+	mount -t tmpfs tmpfs "$work/nested/inner"
+	for folder in "$work/nested" "$work/nested/inner"; do
+		cp "$original/llm.pt" "$folder/a.bin"
+		ln "$folder/a.bin" "$folder/b.bin"
+		echo "$folder" >"$folder/c.txt"
+		ln "$folder/c.txt" "$folder/d.txt"
+	done
+	mount_at "$work/nested" "$view"
+	diff <(cd "$work/nested" && find . | sort) <(cd "$view" && find . | sort) ||
+		fail "a file system in the source is not shown"
+	cp -a "$view" "$work/copy"
+	diff -r "$work/nested" "$work/copy" || fail "cp -a mixes up files of two file systems"
+	[ "$work/copy/inner/a.bin" -ef "$work/copy/inner/b.bin" ] || fail "cp -a loses a link"
+	unmount_view
+	umount "$work/nested/inner" "$work/nested"
+	rm -r "$work/copy"
+fi
+
 # Around the source, which hides it.
 mkdir "$work/around"
 mv "$original" "$work/around/model"

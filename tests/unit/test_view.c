@@ -577,6 +577,34 @@ static void test_access(void **state)
 	assert_int_equal(cvq_view_access(view, "llm.pt", &entry, X_OK), -EACCES);
 }
 
+static ino_t shown_inode(const struct fixture *fixture, const char *path)
+{
+	cleanup_entry struct cvq_entry entry = look_up(fixture, path);
+	return entry.attributes.st_ino;
+}
+
+/* Programs that see one number in two places read only one of them. */
+static void test_equal_numbers_mean_equal_content(void **state)
+{
+	struct fixture *fixture = *state;
+	struct stat source;
+	assert_int_equal(link(in(fixture, "source/llm.pt"), in(fixture, "source/b.pt")), 0);
+	assert_int_equal(link(in(fixture, "source/llm.pt"), in(fixture, "source/raw")), 0);
+	make_link(fixture, "folder/weights.bin", "source/c.pt");
+	assert_int_equal(stat(in(fixture, "source/llm.pt"), &source), 0);
+
+	assert_int_equal(shown_inode(fixture, "raw"), source.st_ino);
+	assert_int_equal(shown_inode(fixture, "b.pt"), shown_inode(fixture, "llm.pt"));
+	assert_int_not_equal(shown_inode(fixture, "llm.pt"), source.st_ino);
+	assert_int_not_equal(shown_inode(fixture, "c.pt"),
+			     shown_inode(fixture, "folder/weights.bin"));
+
+	/* Numbers of another file system are not those of the root's. */
+	dev_t proc = other_device(fixture, "/proc");
+	assert_int_equal(cvq_view_inode(fixture->view, source.st_dev, 1), 1);
+	assert_int_not_equal(cvq_view_inode(fixture->view, proc, 1), 1);
+}
+
 static json_t *describe(const struct fixture *fixture, const char *path)
 {
 	cleanup_entry struct cvq_entry entry = look_up(fixture, path);
@@ -656,6 +684,7 @@ int main(void)
 		TEST(test_the_own_mount_is_an_empty_folder),
 		TEST(test_extended_attributes),
 		TEST(test_access),
+		TEST(test_equal_numbers_mean_equal_content),
 		TEST(test_description),
 		TEST(test_census),
 	};
