@@ -282,7 +282,8 @@ int cvq_view_open_file(struct cvq_view *view, const char *path,
 
 int cvq_view_open_folder(struct cvq_view *view, const char *path)
 {
-	return cvq_tree_open(&view->tree, path, O_RDONLY | O_DIRECTORY);
+	int fd = cvq_tree_open(&view->tree, path, O_RDONLY | O_DIRECTORY);
+	return fd == -ENOTDIR || fd == -ELOOP ? -ESTALE : fd; /* it is no longer a folder */
 }
 
 cvq_err cvq_view_read_link(struct cvq_view *view, const char *path, char *target,
@@ -293,7 +294,7 @@ cvq_err cvq_view_read_link(struct cvq_view *view, const char *path, char *target
 		return fd;
 	ssize_t length = readlinkat(fd, "", target, size);
 	if (length < 0)
-		return -errno;
+		return errno == ENOENT ? -ESTALE : -errno; /* it is no longer a symlink */
 	if ((size_t)length >= size)
 		return -ENAMETOOLONG;
 	target[length] = '\0';

@@ -111,11 +111,15 @@ int cvq_view_open_path(struct cvq_view *view, const char *path,
 int cvq_view_open_file(struct cvq_view *view, const char *path,
 		       const struct cvq_entry *entry);
 
-/* Opens the folder at 'path' to list its names.  Returns a descriptor or a negative errno.
+/*
+ * Opens the folder at 'path' to list its names.  Returns a descriptor; -ESTALE if it is
+ * no longer a folder; -EXDEV if it is hidden; or another negative errno.
  */
 int cvq_view_open_folder(struct cvq_view *view, const char *path);
 
-/* Reads a symlink's target into 'target' (NUL-terminated).  Returns 0 or a negative errno.
+/*
+ * Reads a symlink's target into 'target' (NUL-terminated).  Returns 0; -ESTALE if it is
+ * no longer a symlink; or another negative errno.
  */
 cvq_err cvq_view_read_link(struct cvq_view *view, const char *path, char *target,
 			   size_t size);

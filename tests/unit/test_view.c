@@ -471,6 +471,14 @@ static void test_what_is_no_longer_a_file(void **state)
 	assert_int_equal(rmdir(path), 0);
 	assert_int_equal(symlink("llm.pt", path), 0);
 	assert_int_equal(cvq_view_open_file(fixture->view, "notes.txt", &entry), -ESTALE);
+
+	/* The same with what is no longer a folder or a symlink. */
+	char target[64];
+	assert_int_equal(cvq_view_open_folder(fixture->view, "notes.txt"), -ESTALE);
+	assert_int_equal(cvq_view_open_folder(fixture->view, "hift.pt"), -ESTALE);
+	assert_int_equal(
+		cvq_view_read_link(fixture->view, "hift.pt", target, sizeof(target)),
+		-ESTALE);
 }
 
 /* ========================================================================== */
