@@ -107,17 +107,6 @@ mkdir "$work/a view"
 check_view "$work/a view"
 unmount "$work/a view"
 
-# By a name that is no UTF-8, and of files with such names.
-latin=$work/$'mod\xe8le'
-cp -r "$original" "$latin"
-mv "$latin/llm.pt" "$latin/"$'\xff.pt'
-cp "$latin/text" "$latin/"$'\xff_hift.pt'
-mount_at "$latin" "$view"
-same "$work/image.pt" "$view/"$'\xff.pt'
-expect_state converted "$view/"$'\xff.pt'
-expect_state passthrough "$view/"$'\xff_hift.pt'
-unmount_view
-
 # A view of a view.
 mount_view
 mkdir "$work/second"
