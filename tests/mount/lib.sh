@@ -52,7 +52,7 @@ run_as_user()
 
 	stage=$(mktemp -d "${CVQ_TEST_TMP:-${TMPDIR:-/tmp}}/cvq-$case_name.user.XXXXXX")
 	chmod 755 "$stage"
-	mkdir "$stage/tests" "$stage/build" "$stage/node"
+	mkdir "$stage/tests" "$stage/build" "$stage/node" "$stage/memory"
 	mkdir -m 700 "$stage/tmp"
 	chown "$1" "$stage/tmp"
 	# shellcheck disable=SC2016 # the inner shell expands these
@@ -65,6 +65,8 @@ run_as_user()
 		mount --bind "$tests" "$stage/tests"
 		export CVQ_MOUNT=$stage/build/${CVQ_MOUNT#"$CVQ_BUILD/"} CVQ_BUILD=$stage/build
 		export CVQ_TEST_TMP=$stage/tmp TMPDIR=$stage/tmp
+		mount -t tmpfs -o mode=1777 tmpfs "$stage/memory"
+		export CVQ_TEST_MEMORY=$stage/memory
 		unset CVQ_TEST_USER CVQ_TOOLS
 		exec setpriv --reuid "$user" --regid "$(id -g "$user")" --clear-groups \
 			bash "$stage/tests/mount/$name.sh"' \
@@ -179,6 +181,7 @@ finish()
 	set +e
 	# shellcheck disable=SC2046 # one word a job
 	kill $(jobs -p) 2>/dev/null
+	[ -z "${in_memory-}" ] || umount "$in_memory"
 	left=$(list_mounts)
 	while IFS= read -r mounted && [ -n "$mounted" ]; do
 		printf -v mounted %b "${mounted//\\/\\0}"
@@ -307,6 +310,16 @@ torch()
 
 	shift
 	"$PYTHON" "$tests/torch/$script.py" "$@"
+}
+
+# Has $original in memory from here on, if that can be arranged; it is empty then.
+use_memory()
+{
+	if is_root; then
+		mount -t tmpfs -o mode=755 tmpfs "$original" && in_memory=$original
+	elif [ -n "${CVQ_TEST_MEMORY-}" ]; then
+		original=$(mktemp -d "$CVQ_TEST_MEMORY/original.XXXXXX")
+	fi
 }
 
 # fixed FILE...: the checkpoint that needs no torch.
