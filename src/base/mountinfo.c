@@ -81,7 +81,8 @@ const char *cvq_mounts_next(struct cvq_mounts *mounts, struct cvq_mounted *mount
 	return NULL;
 }
 
-cvq_err cvq_mounted_at(const char *path, struct cvq_mounted *mounted)
+/* Of the mounts at 'path', or if that is NULL, of those of 'device', the last one. */
+static cvq_err find_last(const char *path, dev_t device, struct cvq_mounted *mounted)
 {
 	cleanup_mounts struct cvq_mounts mounts;
 	cvq_err err = cvq_mounts_open(&mounts);
@@ -91,9 +92,20 @@ cvq_err cvq_mounted_at(const char *path, struct cvq_mounted *mounted)
 	const char *mountpoint;
 	err = -ENOENT;
 	while ((mountpoint = cvq_mounts_next(&mounts, &candidate)))
-		if (strcmp(mountpoint, path) == 0) { /* the last one is on top */
+		if (path ? strcmp(mountpoint, path) == 0 : candidate.device == device) {
 			*mounted = candidate;
 			err = 0;
 		}
 	return err;
+}
+
+cvq_err cvq_mounted_at(const char *path, struct cvq_mounted *mounted)
+{
+	/* What is mounted later is listed later: the last one is on top. */
+	return find_last(path, 0, mounted);
+}
+
+cvq_err cvq_mounted_as(dev_t device, struct cvq_mounted *mounted)
+{
+	return find_last(NULL, device, mounted);
 }

@@ -45,4 +45,7 @@ const char *cvq_mounts_next(struct cvq_mounts *mounts, struct cvq_mounted *mount
  */
 cvq_err cvq_mounted_at(const char *path, struct cvq_mounted *mounted);
 
+/* Finds the file system of that device, wherever it is mounted.  Results as above. */
+cvq_err cvq_mounted_as(dev_t device, struct cvq_mounted *mounted);
+
 #endif

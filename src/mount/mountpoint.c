@@ -18,6 +18,9 @@
 
 #define MOST_DEAD_MOUNTS 16 /* on top of each other, before we give up */
 
+/* fusermount3 reads 4095 bytes of a line that also names the source and the options. */
+#define LONGEST_FOR_USERS 3000
+
 /* ========================================================================== */
 /*                                    Paths                                   */
 /* ========================================================================== */
@@ -147,11 +150,15 @@ static cvq_err check_empty(const char *path, struct cvq_reason *reason)
 }
 
 /* What fusermount3 asks of a mountpoint when an ordinary user mounts. */
-static cvq_err check_ownership(const char *path, const struct stat *attributes,
-			       struct cvq_reason *reason)
+static cvq_err check_for_user(const char *path, const struct stat *attributes,
+			      struct cvq_reason *reason)
 {
 	if (cvq_may_mount())
 		return 0;
+	if (strlen(path) > LONGEST_FOR_USERS)
+		return cvq_explain(reason, -ENAMETOOLONG,
+				   "its path is too long for fusermount3 to unmount it "
+				   "(choose a shorter one, or mount as root)");
 	if (access(path, W_OK))
 		return cvq_explain(reason, -EACCES,
 				   "you may not write there, so you may not mount there "
@@ -178,7 +185,7 @@ cvq_err cvq_mountpoint_check(const char *path, const struct stat *source, bool n
 				   "a view is mounted there already (unmount it first: "
 				   "fusermount3 -u %s)",
 				   advisable(path));
-	cvq_err err = check_ownership(path, before, reason);
+	cvq_err err = check_for_user(path, before, reason);
 	bool in_place =
 		before->st_dev == source->st_dev && before->st_ino == source->st_ino;
 	if (err || nonempty || in_place)

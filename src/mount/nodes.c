@@ -2,11 +2,14 @@
 #include "mount/nodes.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-#define ROOT_ID      1 /* FUSE_ROOT_ID */
-#define INITIAL_SIZE 256
+#define ROOT_ID       1 /* FUSE_ROOT_ID */
+#define INITIAL_SIZE  256
+#define MOST_RESERVED 16 /* far less than the least usual limit of descriptors */
 
 /* ========================================================================== */
 /*                                 Hash tables                                */
@@ -114,6 +117,8 @@ static struct cvq_node *find_version(const struct cvq_nodes *nodes,
 
 static void free_node(struct cvq_node *node)
 {
+	if (node->reserved_fd >= 0)
+		close(node->reserved_fd);
 	cvq_entry_release(&node->entry);
 	free(node);
 }
@@ -128,6 +133,7 @@ static struct cvq_node *add_node(struct cvq_nodes *nodes, struct cvq_node *paren
 		return NULL;
 	memcpy(node->name, name, name_size);
 	atomic_flag_clear(&node->reported);
+	node->reserved_fd = -1;
 	node->nodes = nodes;
 	node->parent = parent;
 	node->id = ++nodes->last_id;
@@ -155,6 +161,7 @@ static struct cvq_node *retire(struct cvq_nodes *nodes, struct cvq_node *node)
 	while (node && node->lookups == 0 && node->references == 0) {
 		struct cvq_node *parent = node->parent;
 		unlink_node(nodes, node);
+		nodes->reserved -= node->reserved_fd >= 0;
 		node->parent = retired;
 		retired = node;
 		if (parent)
@@ -232,6 +239,37 @@ void cvq_node_forget(struct cvq_nodes *nodes, uint64_t id, uint64_t lookups)
 	}
 	pthread_mutex_unlock(&nodes->mutex);
 	free_retired(retired);
+}
+
+void cvq_node_reserve(struct cvq_node *node, int fd)
+{
+	struct cvq_nodes *nodes = node->nodes;
+
+	pthread_mutex_lock(&nodes->mutex);
+	bool kept = node->reserved_fd < 0 && nodes->reserved < MOST_RESERVED;
+	if (kept) {
+		node->reserved_fd = fd;
+		nodes->reserved++;
+	}
+	pthread_mutex_unlock(&nodes->mutex);
+	if (!kept)
+		close(fd);
+}
+
+int cvq_node_claim(struct cvq_node *node, bool last)
+{
+	struct cvq_nodes *nodes = node->nodes;
+
+	pthread_mutex_lock(&nodes->mutex);
+	int fd = node->reserved_fd;
+	if (fd >= 0 && last) {
+		node->reserved_fd = -1;
+		nodes->reserved--;
+	} else if (fd >= 0) {
+		fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	}
+	pthread_mutex_unlock(&nodes->mutex);
+	return fd;
 }
 
 cvq_err cvq_nodes_init(struct cvq_nodes *nodes, struct cvq_entry *root)

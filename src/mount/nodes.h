@@ -37,6 +37,7 @@ struct cvq_node {
 	/* Guarded by nodes->mutex: */
 	uint64_t lookups;    /* what the kernel remembers */
 	uint64_t references; /* ours */
+	int reserved_fd;     /* the file, open, for opens to come; or -1 */
 	struct cvq_node *next_by_id;
 	struct cvq_node *next_by_name;
 	char name[];
@@ -52,6 +53,7 @@ struct cvq_nodes {
 	pthread_mutex_t mutex; /* never held across I/O */
 	uint64_t last_id;
 	size_t count;
+	unsigned reserved; /* nodes that have a reserved_fd */
 	struct cvq_node_table by_id;
 	struct cvq_node_table
 		by_name; /* parent and name; several versions may share them */
@@ -78,6 +80,14 @@ cvq_err cvq_node_enter(struct cvq_node *parent, const char *name, struct cvq_ent
 
 /* The kernel forgets that many lookups. */
 void cvq_node_forget(struct cvq_nodes *nodes, uint64_t id, uint64_t lookups);
+
+/* Keeps the open file for opens to come, if not too many are kept already; takes 'fd' over.
+ */
+void cvq_node_reserve(struct cvq_node *node, int fd);
+
+/* Yields a descriptor of a file that was kept so, the kept one if it is the 'last'; or -1.
+ */
+int cvq_node_claim(struct cvq_node *node, bool last);
 
 /*
  * The path of 'node', or of its child 'name' if that is not NULL.  Needs no lock:

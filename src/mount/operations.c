@@ -31,6 +31,33 @@ static void op_init(void *userdata, struct fuse_conn_info *connection)
 /*                                    Names                                   */
 /* ========================================================================== */
 
+/* How often a file may be replaced between its lookup and its opening right here. */
+#define MOST_REPLACEMENTS 10
+
+/*
+ * A file that has just been replaced may be replaced again before it is opened.  An
+ * open that comes too late for its node ends with -ESTALE, and then the kernel looks
+ * the name up once more, but not twice.  So such a file is opened with the lookup.
+ */
+static cvq_err enter(struct cvq_context *context, struct cvq_node *parent, const char *name,
+		     const char *path, struct fuse_entry_param *answer)
+{
+	for (int i = 0;; i++) {
+		cvq_err err = cvq_request_enter(context, parent, name, path, answer);
+		if (err || !S_ISREG(answer->attr.st_mode) ||
+		    !cvq_changed_lately(answer->attr.st_ctim))
+			return err;
+		cleanup_node struct cvq_node *node =
+			cvq_node_get(&context->nodes, answer->ino);
+		int fd = cvq_view_open_file(context->view, path, &node->entry);
+		if (fd >= 0)
+			cvq_node_reserve(node, fd);
+		if (fd != -ESTALE || i == MOST_REPLACEMENTS)
+			return 0;
+		cvq_node_forget(&context->nodes, answer->ino, 1);
+	}
+}
+
 static void op_lookup(fuse_req_t request, fuse_ino_t parent, const char *name)
 {
 	struct cvq_context *context = cvq_request_context(request);
@@ -39,7 +66,7 @@ static void op_lookup(fuse_req_t request, fuse_ino_t parent, const char *name)
 
 	cvq_err err = cvq_request_target(request, parent, name, &target);
 	if (!err)
-		err = cvq_request_enter(context, target.node, name, target.path, &answer);
+		err = enter(context, target.node, name, target.path, &answer);
 	if (err == -ENOENT) {
 		/* Node 0 tells the kernel to remember that there is nothing. */
 		answer = (struct fuse_entry_param){
@@ -140,6 +167,18 @@ static void close_file(fuse_req_t request, struct cvq_handle *file)
 	cvq_handle_close(&context->handles, file);
 }
 
+/* Opens the very version of the file that the node stands for; else -ESTALE. */
+static int open_version(struct cvq_context *context, const struct cvq_target *target)
+{
+	const struct cvq_entry *entry = &target->node->entry;
+	bool last = !cvq_changed_lately(entry->version.changed);
+	cleanup_fd int fd = cvq_node_claim(target->node, last);
+	struct stat now;
+	if (fd >= 0 && !fstat(fd, &now) && cvq_version_unmodified(&entry->version, &now))
+		return steal_fd(fd);
+	return cvq_view_open_file(context->view, target->path, entry);
+}
+
 static cvq_err open_file(fuse_req_t request, fuse_ino_t id, struct fuse_file_info *info)
 {
 	struct cvq_context *context = cvq_request_context(request);
@@ -150,7 +189,7 @@ static cvq_err open_file(fuse_req_t request, fuse_ino_t id, struct fuse_file_inf
 	cvq_err err = cvq_request_target(request, id, NULL, &target);
 	if (err)
 		return err;
-	int fd = cvq_view_open_file(context->view, target.path, &target.node->entry);
+	int fd = open_version(context, &target);
 	if (fd < 0)
 		return fd;
 	struct cvq_handle *file = cvq_handle_open(&context->handles, target.node, fd, NULL);

@@ -83,13 +83,16 @@ static cvq_err explain_failure(char *messages, struct cvq_reason *reason)
 /*                                  Mounting                                  */
 /* ========================================================================== */
 
+/* What programs read of a line of /proc/mounts has to hold more than this. */
+#define LONGEST_FSNAME 512
+
 /* One string for -o; commas in values are escaped.  NULL if memory ran out. */
 static char *mount_options(const struct cvq_context *context)
 {
 	const struct cvq_mount_options *options = context->options;
 	char *list = NULL;
 	char *fsname = NULL;
-	bool failed = asprintf(&fsname, "fsname=%s",
+	bool failed = asprintf(&fsname, "fsname=%.*s", LONGEST_FSNAME,
 			       options->fsname ? options->fsname : context->source) < 0;
 	if (failed)
 		fsname = NULL;

@@ -58,8 +58,13 @@ static cvq_err open_file(struct cvq_file *file, const char *path,
 	/* Not to be kept waiting by a fifo: */
 	file->fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	struct stat attributes;
-	if (file->fd < 0 || fstat(file->fd, &attributes))
+	if (file->fd < 0)
 		return -errno;
+	err = -EAGAIN;
+	for (int waits = 0; err == -EAGAIN; waits++)
+		err = cvq_stat_settled(file->fd, waits < CVQ_MOST_WAITS, &attributes);
+	if (err)
+		return err;
 	if (!S_ISREG(attributes.st_mode))
 		return S_ISDIR(attributes.st_mode) ? -EISDIR : -ESPIPE;
 

@@ -8,6 +8,7 @@
 #include "view/view.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -81,6 +82,8 @@ static bool count_folder(struct walk *walk, const char *folder_path)
 	cvq_err err = cvq_folder_open(walk->view, folder_path, &folder);
 	const struct cvq_name *name;
 
+	if (err == -EXDEV)
+		return true; /* another view, which this one does not show */
 	for (; !err && (name = cvq_folder_peek(folder, &err)); cvq_folder_take(folder)) {
 		if (strcmp(name->text, ".") == 0 || strcmp(name->text, "..") == 0)
 			continue;

@@ -87,8 +87,6 @@ static cvq_err pass_for_now(cvq_err err, struct cvq_verdict **verdict)
 cvq_err cvq_decide_content(const struct cvq_source *source, const struct cvq_policy *policy,
 			   struct stat *attributes, struct cvq_verdict **verdict)
 {
-	if (fstat(source->fd, attributes))
-		return -errno;
 	struct cvq_version before = cvq_version_of(attributes);
 
 	struct cvq_image *image = NULL;

@@ -53,9 +53,10 @@ cvq_err cvq_decide(struct cvq_decisions *decisions, const char *path, int path_f
 		   struct stat *attributes, struct cvq_verdict **verdict);
 
 /*
- * Decides about the open file by its content alone, whatever its name is, and
- * takes its attributes.  Returns 0 and a verdict with one reference; -ESTALE if
- * it was modified meanwhile; or what reading it failed with.
+ * Decides about the open file by its content alone, whatever its name is.
+ * 'attributes' is what fstat(2) said about it, and is refreshed.  Returns 0 and a
+ * verdict with one reference; -ESTALE if the file was modified since then; or what
+ * reading it failed with.
  */
 cvq_err cvq_decide_content(const struct cvq_source *source, const struct cvq_policy *policy,
 			   struct stat *attributes, struct cvq_verdict **verdict);

@@ -21,6 +21,7 @@ struct cvq_folder {
 	const struct cvq_policy *policy;
 	char *path;
 	DIR *stream;
+	dev_t device;
 	off_t cookie; /* where the stream stands */
 	off_t position;
 	bool peeked; /* 'name' is the one at 'position' */
@@ -115,7 +116,7 @@ static bool find_source_name(struct cvq_folder *folder, cvq_err *err)
 		 cvq_alias_hides(folder->policy, folder->path, found->d_name));
 	folder->name = (struct cvq_name){
 		.text = found->d_name,
-		.inode = found->d_ino,
+		.inode = cvq_view_inode(folder->view, folder->device, found->d_ino),
 		.type = found->d_type,
 		.next = folder->aliases ? folder->position + 1 : found->d_off,
 	};
@@ -157,6 +158,10 @@ static cvq_err open_stream(struct cvq_folder *folder, const char *path)
 	cleanup_fd int fd = cvq_view_open_folder(folder->view, path);
 	if (fd < 0)
 		return fd;
+	struct stat attributes;
+	if (fstat(fd, &attributes))
+		return -errno;
+	folder->device = attributes.st_dev;
 	folder->stream = fdopendir(fd);
 	if (!folder->stream)
 		return -errno;

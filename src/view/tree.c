@@ -4,6 +4,9 @@
  *
  * The one thing that must never happen is that the daemon waits for itself: a
  * system call on the view's own mount becomes a request to this very process.
+ * Nor may two daemons wait for each other, as those of two views that are mounted
+ * inside one source would, so other views are not entered either.
+ *
  * RESOLVE_NO_XDEV keeps the common case on the file system of the root.  Where
  * the tree holds other mounts, the path is walked one name at a time and every
  * step asks which device it came to, in a way that is answered by the kernel.
@@ -22,6 +25,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/mountinfo.h"
 
 #define MAX_LINKS 40 /* as the kernel's own limit */
 
@@ -36,32 +40,52 @@ static int open_beneath(int folder, const char *path, int flags, uint64_t resolv
 	return fd < 0 ? -errno : (int)fd;
 }
 
+/* What there is to know about a place without asking its file system. */
+struct look {
+	dev_t device;
+	mode_t type;
+};
+
 /*
- * The device and type of what 'fd' stands for.  With an empty mask and
- * AT_STATX_DONT_SYNC the kernel answers from what it has, without a request to
- * the file system; device and type are always there.
+ * With an empty mask and AT_STATX_DONT_SYNC the kernel answers from what it has;
+ * device and type are always there.
  */
-static cvq_err quick_look(int fd, dev_t *device, mode_t *type)
+static cvq_err quick_look(int fd, struct look *look)
 {
-	struct statx look;
-	if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, 0, &look))
+	struct statx found;
+	if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, 0, &found))
 		return -errno;
-	*device = makedev(look.stx_dev_major, look.stx_dev_minor);
-	*type = look.stx_mode & S_IFMT;
+	look->device = makedev(found.stx_dev_major, found.stx_dev_minor);
+	look->type = found.stx_mode & S_IFMT;
 	return 0;
 }
 
-/* Opens one name, O_PATH.  -EXDEV if that is the view's own mount. */
-static int step(const struct cvq_tree *tree, int folder, const char *name, mode_t *type)
+/* The source may lie in a view, but no other view is entered from it. */
+static bool is_forbidden(const struct cvq_tree *tree, dev_t device)
 {
+	struct cvq_mounted mounted;
+	if (device == tree->device)
+		return false;
+	if (tree->mounted && device == tree->own_device)
+		return true;
+	return !cvq_mounted_as(device, &mounted) && cvq_mounted_is_view(&mounted);
+}
+
+/*
+ * Opens one name, O_PATH.  'look' is that of the folder, and becomes that of what
+ * was opened.  -EXDEV if that is the mount of a view.
+ */
+static int step(const struct cvq_tree *tree, int folder, const char *name,
+		struct look *look)
+{
+	dev_t device = look->device;
 	cleanup_fd int fd = openat(folder, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
-	dev_t device;
-	cvq_err err = quick_look(fd, &device, type);
+	cvq_err err = quick_look(fd, look);
 	if (err)
 		return err;
-	if (tree->mounted && device == tree->own_device)
+	if (look->device != device && is_forbidden(tree, look->device))
 		return -EXDEV;
 	return steal_fd(fd);
 }
@@ -87,21 +111,21 @@ static int open_by_steps(const struct cvq_tree *tree, const char *path)
 		return -errno;
 
 	char name[NAME_MAX + 1];
+	struct look look = {.device = tree->device};
 	for (const char *rest = path; *rest;) {
 		if (next_name(&rest, name) > NAME_MAX)
 			return -ENAMETOOLONG;
 		if (strcmp(name, "..") == 0)
 			return -EINVAL; /* what RESOLVE_BENEATH stopped is no mount */
-		mode_t type;
-		int fd = step(tree, folder, name, &type);
+		int fd = step(tree, folder, name, &look);
 		if (fd == -EXDEV && *rest)
 			return -ENOENT;
 		if (fd < 0)
 			return fd;
 		close(folder);
 		folder = fd;
-		if (*rest && !S_ISDIR(type))
-			return S_ISLNK(type) ? -ELOOP : -ENOTDIR;
+		if (*rest && !S_ISDIR(look.type))
+			return S_ISLNK(look.type) ? -ELOOP : -ENOTDIR;
 	}
 	return steal_fd(folder);
 }
@@ -136,16 +160,18 @@ int cvq_tree_open(const struct cvq_tree *tree, const char *path, int flags)
 struct walk {
 	const struct cvq_tree *tree;
 	int folder;          /* O_PATH; owned */
+	dev_t device;        /* of the folder */
 	char rest[PATH_MAX]; /* what is still to be walked */
 	unsigned links;
 	bool inside;         /* and then ... */
 	char path[PATH_MAX]; /* ... this is where it stands */
 };
 
-static void stand_in(struct walk *walk, int folder)
+static void stand_in(struct walk *walk, int folder, dev_t device)
 {
 	close(walk->folder);
 	walk->folder = folder;
+	walk->device = device;
 }
 
 /* Adds 'name' to the path, or takes one off for "..". */
@@ -184,11 +210,11 @@ static cvq_err enter_link(struct walk *walk, int link, const char *rest)
 	strcpy(walk->rest, joined);
 
 	if (target[0] == '/') {
-		mode_t type;
-		int root = step(walk->tree, AT_FDCWD, "/", &type);
+		struct look look = {.device = walk->device};
+		int root = step(walk->tree, AT_FDCWD, "/", &look);
 		if (root < 0)
 			return root;
-		stand_in(walk, root);
+		stand_in(walk, root, look.device);
 		walk->inside = false;
 	}
 	return 0;
@@ -206,17 +232,17 @@ static cvq_err walk_to_end(struct walk *walk)
 			return 0;
 		if (length > NAME_MAX)
 			return -ENAMETOOLONG;
-		mode_t type;
-		cleanup_fd int fd = step(walk->tree, walk->folder, name, &type);
+		struct look look = {.device = walk->device};
+		cleanup_fd int fd = step(walk->tree, walk->folder, name, &look);
 		if (fd < 0)
 			return fd;
 		cvq_err err;
-		if (S_ISLNK(type)) {
+		if (S_ISLNK(look.type)) {
 			err = enter_link(walk, fd, rest);
 		} else {
 			err = strcmp(name, ".") ? move_path(walk, name) : 0;
 			memmove(walk->rest, rest, strlen(rest) + 1);
-			stand_in(walk, steal_fd(fd));
+			stand_in(walk, steal_fd(fd), look.device);
 		}
 		if (err)
 			return err;
@@ -226,7 +252,7 @@ static cvq_err walk_to_end(struct walk *walk)
 cvq_err cvq_tree_follow(const struct cvq_tree *tree, const char *path,
 			struct cvq_link_target *target)
 {
-	struct walk walk = {.tree = tree, .inside = true};
+	struct walk walk = {.tree = tree, .device = tree->device, .inside = true};
 	if (strlen(path) >= sizeof(walk.path))
 		return -ENAMETOOLONG;
 

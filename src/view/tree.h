@@ -13,6 +13,7 @@
 
 struct cvq_tree {
 	int root;         /* O_PATH */
+	dev_t device;     /* of the root */
 	bool mounted;     /* whether a view of this tree is mounted yet ... */
 	dev_t own_device; /* ... and then as which device */
 };
@@ -22,7 +23,7 @@ struct cvq_tree {
  * are added).  No symlink is followed anywhere in the path.
  *
  * Returns a descriptor or a negative errno; -EXDEV if 'path' is where the view
- * itself is mounted.  What lies deeper in there is -ENOENT.
+ * itself is mounted, or another one.  What lies deeper in there is -ENOENT.
  */
 int cvq_tree_open(const struct cvq_tree *tree, const char *path, int flags);
 
@@ -38,8 +39,8 @@ struct cvq_link_target {
 
 /*
  * Follows the symlink at 'path' to its end.  Returns 0, with a descriptor for the
- * caller to close; -EXDEV if the way leads through the view's own mount, where
- * following would wait for ourselves; or another negative errno.
+ * caller to close; -EXDEV if the way leads through the mount of a view, where
+ * following might wait for ourselves; or another negative errno.
  */
 cvq_err cvq_tree_follow(const struct cvq_tree *tree, const char *path,
 			struct cvq_link_target *target);

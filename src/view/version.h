@@ -10,6 +10,8 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include "base/error.h"
+
 struct cvq_version {
 	dev_t device;
 	ino_t inode;
@@ -41,6 +43,22 @@ static inline bool cvq_version_same(const struct cvq_version *a,
 	       cvq_same_time(a->modified, b->modified) &&
 	       cvq_same_time(a->changed, b->changed);
 }
+
+/*
+ * Takes the attributes of what 'fd' stands for.  Times have steps of some
+ * milliseconds, so a file that was changed just now can change again without a
+ * trace; with 'patient', such a step is then waited for.
+ *
+ * Returns 0; -EAGAIN after having waited: look again, 'patient' some times at most;
+ * or another negative errno.
+ */
+cvq_err cvq_stat_settled(int fd, bool patient, struct stat *attributes);
+
+/* Whether that time of the last change is but a moment ago: 0.2 s. */
+bool cvq_changed_lately(struct timespec changed);
+
+/* How often to be patient: with a file that is written all the time it has an end. */
+#define CVQ_MOST_WAITS 10
 
 /*
  * Whether an open file still holds the bytes it held as 'version'.  Unlike the

@@ -11,11 +11,14 @@
 #include "view/decide.h"
 #include "view/tree.h"
 
+/* Makes of an inode's number one that no other inode has. */
+#define OTHER_INODE (UINT64_C(1) << 62)
+
 struct cvq_view {
 	const struct cvq_policy *policy;
 	bool follow; /* symlinks, where the rule of the view says so */
 	struct cvq_tree tree;
-	struct stat mountpoint; /* shown in place of the view's own mount */
+	struct stat mountpoint; /* shown in place of the mounts of views */
 	struct cvq_counters counters;
 	struct cvq_decisions decisions;
 };
@@ -63,7 +66,8 @@ cvq_err cvq_view_open(const char *path, const struct cvq_policy *policy, bool fo
 	if (root < 0)
 		return -errno;
 	/* Better to learn now than at the first listing. */
-	if (faccessat(root, ".", R_OK | X_OK, AT_EACCESS))
+	struct stat attributes;
+	if (faccessat(root, ".", R_OK | X_OK, AT_EACCESS) || fstat(root, &attributes))
 		return -errno;
 	struct cvq_view *made = calloc(1, sizeof(*made));
 	if (!made)
@@ -79,6 +83,7 @@ cvq_err cvq_view_open(const char *path, const struct cvq_policy *policy, bool fo
 	 */
 	made->follow = policy->symlinks == CVQ_SYMLINKS_FOLLOW ||
 		       (policy->symlinks == CVQ_SYMLINKS_AUTO && !for_all);
+	made->tree.device = attributes.st_dev;
 	made->tree.root = steal_fd(root);
 	*view = made;
 	return 0;
@@ -126,6 +131,11 @@ struct cvq_counters *cvq_view_counters(struct cvq_view *view)
 void cvq_view_set_mount(struct cvq_view *view, dev_t device, const struct stat *mountpoint)
 {
 	view->mountpoint = *mountpoint;
+	/* A folder with the number of one above it would look like a loop. */
+	struct stat root;
+	if (!fstat(view->tree.root, &root) && root.st_dev == mountpoint->st_dev &&
+	    root.st_ino == mountpoint->st_ino)
+		view->mountpoint.st_ino ^= OTHER_INODE;
 	view->tree.own_device = device;
 	view->tree.mounted = true;
 }
@@ -144,7 +154,7 @@ cvq_err cvq_view_statvfs(const struct cvq_view *view, struct statvfs *result)
  * opens that file (O_PATH) and returns its descriptor; else -ENOLINK.
  */
 static int follow_link(const struct cvq_view *view, const char *path,
-		       const struct cvq_entry *entry, struct stat *found)
+		       const struct cvq_entry *entry)
 {
 	struct cvq_link_target target;
 	cvq_err err =
@@ -153,7 +163,8 @@ static int follow_link(const struct cvq_view *view, const char *path,
 		return cvq_is_shortage(err) ? err : -ENOLINK;
 
 	cleanup_fd int fd = target.fd;
-	if (fstat(fd, found) || !S_ISREG(found->st_mode))
+	struct stat found;
+	if (fstat(fd, &found) || !S_ISREG(found.st_mode))
 		return -ENOLINK;
 	/* From an alias's folder, a link may not lead where it leads from its own. */
 	if (target.inside && !entry->alias &&
@@ -186,46 +197,80 @@ static cvq_err show_file(struct cvq_view *view, const char *path, int fd,
 	return 0;
 }
 
-/* Opens what 'entry' is at 'path' and takes its attributes; -EXDEV for the own mount. */
-static int open_and_stat(const struct cvq_view *view, const char *path,
-			 struct cvq_entry *entry)
+/*
+ * Opens, as O_PATH, what 'entry' shows at 'path', and takes its attributes.  -EXDEV for
+ * the mount of a view; -EAGAIN if 'patient' and it was changed just now.
+ */
+static int open_shown(const struct cvq_view *view, const char *path, bool patient,
+		      struct cvq_entry *entry)
 {
-	const char *source_path = cvq_entry_source_path(entry, path);
-	cleanup_fd int fd = cvq_tree_open(&view->tree, source_path, O_PATH);
-	if (fd >= 0 && fstat(fd, &entry->attributes))
-		return -errno;
-	if (!entry->alias || cvq_is_shortage(fd))
-		return steal_fd(fd);
-	/* An alias stands for a file, or for nothing. */
+	cleanup_fd int fd =
+		cvq_tree_open(&view->tree, cvq_entry_source_path(entry, path), O_PATH);
+	if (fd < 0) /* an alias stands for a file, or for nothing */
+		return entry->alias && !cvq_is_shortage(fd) ? -ENOENT : fd;
+	cvq_err err = cvq_stat_settled(fd, patient, &entry->attributes);
+	if (err)
+		return err;
 	mode_t mode = entry->attributes.st_mode;
-	return fd < 0 || !(S_ISREG(mode) || S_ISLNK(mode)) ? -ENOENT : steal_fd(fd);
+	if (entry->alias && !(S_ISREG(mode) || S_ISLNK(mode)))
+		return -ENOENT;
+	if (!S_ISLNK(mode) || !view->follow)
+		return steal_fd(fd);
+
+	cleanup_fd int target = follow_link(view, path, entry);
+	if (target == -ENOLINK)
+		return steal_fd(fd);
+	if (target < 0)
+		return target;
+	entry->followed = true;
+	err = cvq_stat_settled(target, patient, &entry->attributes);
+	return err ? err : steal_fd(target);
 }
 
-cvq_err cvq_view_lookup(struct cvq_view *view, const char *path, struct cvq_entry *entry)
+/* Returns as open_shown(), but for the mount of a view. */
+static cvq_err look_at(struct cvq_view *view, const char *path, bool patient,
+		       struct cvq_entry *entry)
 {
-	*entry = (struct cvq_entry){.alias = cvq_policy_find_alias(view->policy, path)};
-	cleanup_fd int fd = open_and_stat(view, path, entry);
+	cleanup_fd int fd = open_shown(view, path, patient, entry);
 	if (fd == -EXDEV) {
 		show_mountpoint(view, entry);
 		return 0;
 	}
 	if (fd < 0)
 		return fd;
+	struct cvq_version version = cvq_version_of(&entry->attributes);
+	entry->version = version;
+	if (!S_ISREG(entry->attributes.st_mode))
+		return 0;
+	cvq_err err = show_file(view, path, fd, entry);
+	if (!err && patient && !cvq_version_same(&version, &entry->version))
+		return -EAGAIN; /* it was changed while it was decided about */
+	return err;
+}
 
-	cleanup_fd int followed = -1;
-	if (S_ISLNK(entry->attributes.st_mode) && view->follow) {
-		struct stat found;
-		followed = follow_link(view, path, entry, &found);
-		if (followed >= 0) {
-			entry->followed = true;
-			entry->attributes = found;
-		} else if (followed != -ENOLINK) {
-			return followed;
-		}
+ino_t cvq_view_inode(const struct cvq_view *view, dev_t device, ino_t inode)
+{
+	return inode ^ (device - view->tree.device) * UINT64_C(0x9e3779b97f4a7c15);
+}
+
+cvq_err cvq_view_lookup(struct cvq_view *view, const char *path, struct cvq_entry *entry)
+{
+	cvq_err err;
+	for (int waits = 0;; waits++) {
+		*entry = (struct cvq_entry){
+			.alias = cvq_policy_find_alias(view->policy, path)};
+		err = look_at(view, path, waits < CVQ_MOST_WAITS, entry);
+		if (err != -EAGAIN || waits == CVQ_MOST_WAITS)
+			break;
+		cvq_entry_release(entry);
 	}
-	if (S_ISREG(entry->attributes.st_mode))
-		return show_file(view, path, entry->followed ? followed : fd, entry);
-	entry->version = cvq_version_of(&entry->attributes);
+	if (err || entry->hidden)
+		return err;
+	struct stat *attributes = &entry->attributes;
+	attributes->st_ino = cvq_view_inode(view, attributes->st_dev, attributes->st_ino);
+	/* By another name the same file may be shown as it is. */
+	if (cvq_entry_converted(entry) && (entry->followed || attributes->st_nlink > 1))
+		attributes->st_ino ^= OTHER_INODE;
 	return 0;
 }
 
@@ -241,8 +286,7 @@ int cvq_view_open_path(struct cvq_view *view, const char *path,
 	if (!entry->followed)
 		return cvq_tree_open(&view->tree, cvq_entry_source_path(entry, path),
 				     O_PATH);
-	struct stat found;
-	int fd = follow_link(view, path, entry, &found);
+	int fd = follow_link(view, path, entry);
 	return fd == -ENOLINK ? -ESTALE : fd;
 }
 
@@ -275,7 +319,8 @@ int cvq_view_open_file(struct cvq_view *view, const char *path,
 
 int cvq_view_open_folder(struct cvq_view *view, const char *path)
 {
-	return cvq_tree_open(&view->tree, path, O_RDONLY | O_DIRECTORY);
+	int fd = cvq_tree_open(&view->tree, path, O_RDONLY | O_DIRECTORY);
+	return fd == -ENOTDIR || fd == -ELOOP ? -ESTALE : fd; /* it is no longer a folder */
 }
 
 cvq_err cvq_view_read_link(struct cvq_view *view, const char *path, char *target,
@@ -288,7 +333,7 @@ cvq_err cvq_view_read_link(struct cvq_view *view, const char *path, char *target
 		return fd;
 	ssize_t length = readlinkat(fd, "", target, size);
 	if (length < 0)
-		return -errno;
+		return errno == ENOENT ? -ESTALE : -errno; /* it is no longer a symlink */
 	if ((size_t)length >= size)
 		return -ENAMETOOLONG;
 	target[length] = '\0';

@@ -5,7 +5,9 @@
  * Paths are relative to the source, without a leading slash or ".."; the root is "".
  * Every path is resolved below the root descriptor that cvq_view_open() took, so
  * the view cannot leave the source, nor run into a file system that is mounted
- * over it later.  All functions are thread-safe.
+ * over it later.  Where a view is mounted inside the source, this one or another,
+ * there is an empty folder: daemons that read each other's views could wait for each
+ * other forever.  All functions are thread-safe.
  */
 #ifndef CVQ_VIEW_VIEW_H
 #define CVQ_VIEW_VIEW_H
@@ -44,7 +46,7 @@ struct cvq_entry {
 	struct cvq_version version;  /* of the source */
 	struct cvq_verdict *verdict; /* one reference; regular files only, else NULL */
 	bool followed;               /* a symlink that is shown as the file it points to */
-	bool hidden;                 /* the view's own mount, shown as an empty folder */
+	bool hidden;                 /* the mount of a view, shown as an empty folder */
 	const struct cvq_alias *alias; /* the name is that of an alias; else NULL */
 };
 
@@ -86,9 +88,8 @@ struct cvq_counters *cvq_view_counters(struct cvq_view *view);
 
 /*
  * Says that the view itself is mounted as the file system 'device', and what its
- * mountpoint looked like before: wherever that device shows up in the source, the
- * view shows an empty folder and never looks inside.  Called once, before lookups
- * from other threads.
+ * mountpoint looked like before, which is how mounts of views are shown.  Called
+ * once, before lookups from other threads.
  */
 void cvq_view_set_mount(struct cvq_view *view, dev_t device, const struct stat *mountpoint);
 
@@ -98,6 +99,13 @@ cvq_err cvq_view_lookup(struct cvq_view *view, const char *path, struct cvq_entr
 /* Whether the alias shows a file.  Returns 0, or a negative errno with the reason. */
 cvq_err cvq_view_check_alias(struct cvq_view *view, const struct cvq_alias *alias,
 			     struct cvq_reason *reason);
+
+/*
+ * The number that is shown for an inode of the source.  Whoever sees equal ones takes
+ * them for the same file or folder, so those of different file systems are kept apart;
+ * on the root's own they are the source's.
+ */
+ino_t cvq_view_inode(const struct cvq_view *view, dev_t device, ino_t inode);
 
 /*
  * Opens, as O_PATH, what 'entry' stands for, which was looked up at 'path'.
@@ -114,11 +122,15 @@ int cvq_view_open_path(struct cvq_view *view, const char *path,
 int cvq_view_open_file(struct cvq_view *view, const char *path,
 		       const struct cvq_entry *entry);
 
-/* Opens the source's folder at 'path' to list it (see folder.h).  Returns a descriptor or
- * a negative errno. */
+/*
+ * Opens the source's folder at 'path' to list it (see folder.h).  Returns a descriptor;
+ * -ESTALE if it is no longer a folder; -EXDEV if it is hidden; or another negative errno.
+ */
 int cvq_view_open_folder(struct cvq_view *view, const char *path);
 
-/* Reads a symlink's target into 'target' (NUL-terminated).  Returns 0 or a negative errno.
+/*
+ * Reads a symlink's target into 'target' (NUL-terminated).  Returns 0; -ESTALE if it is
+ * no longer a symlink; or another negative errno.
  */
 cvq_err cvq_view_read_link(struct cvq_view *view, const char *path, char *target,
 			   size_t size);

@@ -1,120 +1,205 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 #
-# A source that changes: who has a file open sees one version of it, whole, or an
-# error; who opens it anew sees the new one.
+# A source that changes under its readers: who has a file open sees one version of it,
+# whole, or an error; who opens it anew sees the new one.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-torch sparse_checkpoint "$work/zeros.pt" 4000000
-"$PYTHON" - "$work/zeros.pt" "$work/ones.pt" <<'END'
-# The same checkpoint with other weights: 1.0 instead of 0.0 in the large storage.
-import struct, sys
-data = bytearray(open(sys.argv[1], "rb").read())
-large = data.index(b"archive/data/1")
-large += data[large:].index(bytes(1000))
-large += -large % 64  # payloads are aligned
-data[large:large + 15000000] = struct.pack("<f", 1.0) * 3750000
-open(sys.argv[2], "wb").write(data)
-END
-cp "$work/zeros.pt" "$original/replaced.pt"
-
-# What the view makes of both versions.
-mount_view
-cp "$view/replaced.pt" "$work/zeros.image"
-cp "$work/ones.pt" "$original/new.tmp"
-mv "$original/new.tmp" "$original/new.pt"
-sleep 1.2
-expect_state converted "$view/new.pt"
-cp "$view/new.pt" "$work/ones.image"
-! cmp -s "$work/zeros.image" "$work/ones.image" || fail "both versions have the same image"
-unmount_view
-torch read_one_tensor "$work/ones.image" small.1 read || fail "a new checkpoint is wrong"
-
-# read_open WHEN CHANGE: opens changing.pt, changes it as the shell command CHANGE says
-# before the first byte is read ("early") or after some ("late"), and prints of what
-# the open descriptor gives: "old", "new", "mixed" or "error", and how it was opened.
-cat >"$work/read_open.py" <<'END'
-import errno, subprocess, sys
-path, old, new, when, change = sys.argv[1:]
-old, new = open(old, "rb").read(), open(new, "rb").read()
-found = set()
-with open(path, "rb", buffering=0) as file:
-    if when == "late":
-        first = file.read(65536)
-        found.add("old" if first == old[:65536] else "mixed")
-    subprocess.check_call(["sh", "-c", change])
-    step = 65536
-    for at in range(0, len(old), step):
-        try:
-            file.seek(at)
-            data = file.read(step)
-        except OSError as error:
-            found.add("error" if error.errno == errno.EIO else error.strerror)
-            continue
-        if data == old[at:at + step] == new[at:at + step]:
-            continue
-        found.add("old" if data == old[at:at + step] else
-                  "new" if data == new[at:at + step] else "mixed")
-print(*sorted(found))
-END
-
-read_open()
-{
-	"$PYTHON" "$work/read_open.py" "$view/changing.pt" "$work/zeros.image" \
-		"$work/ones.image" "$@"
-}
-
-# start: changing.pt is the old version, freshly mounted.
-start()
-{
-	cp "$work/zeros.pt" "$original/changing.pt"
-	cp "$work/ones.pt" "$original/other"
-	mount_view
-}
-
-for when in early late; do
-	start
-	expect old "$(read_open $when "mv '$original/other' '$original/changing.pt'")" \
-		"a file replaced by rename, $when"
-	sleep 1.2
-	same "$work/ones.image" "$view/changing.pt"
-	unmount_view
-
-	start
-	expect old "$(read_open $when "rm '$original/changing.pt'")" "a file deleted, $when"
-	sleep 1.2
-	[ ! -e "$view/changing.pt" ] || fail "a deleted file is still there"
-	unmount_view
-
-	# In place: what the kernel already has may still come, nothing else.
-	start
-	found=$(read_open $when "cat '$original/other' >'$original/changing.pt'; sleep 0.1")
-	[ "$found" = error ] || [ "$found" = "error old" ] ||
-		fail "a file overwritten in place, $when, gives: $found"
-	sleep 1.2
-	same "$work/ones.image" "$view/changing.pt"
-	unmount_view
-
-	start
-	found=$(read_open $when "truncate -s 100000 '$original/changing.pt'; sleep 0.1")
-	[ "$found" = error ] || [ "$found" = "error old" ] ||
-		fail "a file truncated, $when, gives: $found"
-	sleep 1.2
-	expect_state passthrough "$view/changing.pt"
-	same "$original/changing.pt" "$view/changing.pt"
-	unmount_view
+for number in 1 2; do
+	torch versions make "$work/$number.pt" $number
 done
 
-# A file that is passed through follows its source, too.
-echo one >"$original/text"
-mount_view
-expect one "$(cat "$view/text")" "text"
-echo another >"$original/text"
-sleep 1.2
-expect another "$(cat "$view/text")" "text after it was changed"
-mkdir "$original/folder"
-echo three >"$original/folder/text"
-mv "$original/folder" "$original/renamed"
-sleep 1.2
-expect three "$(cat "$view/renamed/text")" "text in a new folder"
+# --- Readers --------------------------------------------------------------------
+
+# start_reader HOW FILE: see tests/torch/versions.py.
+declare -A readers=()
+start_reader()
+{
+	rm -f "$work/seen.$1"
+	"$PYTHON" "$tests/torch/versions.py" read "$1" "$2" >"$work/seen.$1" &
+	readers[$1]=$!
+	wait_for 20 test -s "$work/seen.$1" || fail "the $1 reader does not start"
+}
+
+# seen HOW: what that reader saw, in order.
+seen()
+{
+	paste -sd ' ' "$work/seen.$1"
+}
+
+has_seen()
+{
+	[[ $(seen "$1") =~ $2 ]]
+}
+
+stop_readers()
+{
+	kill "${readers[@]}"
+	wait "${readers[@]}" 2>/dev/null || true
+	readers=()
+}
+
+# expect_seen WHAT HOW=PATTERN...: in the end, that is what each of the readers saw.
+expect_seen()
+{
+	local what=$1 one
+
+	shift
+	for one; do
+		wait_for 10 has_seen "${one%%=*}" "^(${one#*=})$" || break
+	done
+	sleep 0.3 # in which they read on
+	for one; do
+		has_seen "${one%%=*}" "^(${one#*=})$" ||
+			fail "$what: the ${one%%=*} reader saw '$(seen "${one%%=*}")', not '${one#*=}'"
+	done
+	stop_readers
+}
+
+# put NUMBER FILE: as one should, by renaming.
+put()
+{
+	cp "$work/$1.pt" "$original/.new"
+	mv "$original/.new" "$original/$2"
+}
+
+# read_by FILE HOW...
+read_by()
+{
+	local file=$1 how
+
+	shift
+	for how; do
+		start_reader "$how" "$view/$file"
+	done
+}
+
+# --- Replaced -------------------------------------------------------------------
+
+mkdir "$original/folder" "$original/inside"
+for name in {replaced,deleted,turning,kind,place,cached,early,grown,cut}.pt folder/moved.pt inside/link.1; do
+	put 1 "$name"
+done
+put 2 inside/link.2
+ln -s inside/link.1 "$original/link.pt"
+mount_view -o timeout=0.2
+
+read_by replaced.pt opening holding mapping waiting
+put 2 replaced.pt
+kill -USR1 "${readers[waiting]}"
+expect_seen "replaced" holding=1 mapping=1 waiting="open 1" opening="1 2"
+
+read_by deleted.pt opening holding mapping waiting
+rm "$original/deleted.pt"
+kill -USR1 "${readers[waiting]}"
+expect_seen "deleted" opening="1 ENOENT" holding=1 mapping=1 waiting="open 1"
+
+read_by appearing.pt opening
+put 1 appearing.pt
+expect_seen "new" opening="ENOENT 1"
+
+read_by turning.pt opening holding
+echo "no checkpoint" >"$original/.new"
+mv "$original/.new" "$original/turning.pt"
+wait_for 10 has_seen opening "^1 other$" || fail "a checkpoint that became none: $(seen opening)"
+put 2 turning.pt
+expect_seen "a checkpoint that was none for a while" opening="1 other 2" holding=1
+
+read_by kind.pt opening holding
+mv "$original/kind.pt" "$original/.old"
+mkdir "$original/kind.pt"
+wait_for 10 has_seen opening "EISDIR$" || fail "a file that became a folder: $(seen opening)"
+rmdir "$original/kind.pt"
+put 2 kind.pt
+expect_seen "a file that was a folder for a while" \
+	opening="1( ENOENT)? EISDIR( ENOENT)? 2" holding=1
+
+read_by folder/moved.pt opening holding
+mv "$original/folder" "$original/elsewhere"
+expect_seen "in a folder that moved" opening="1 ENOENT" holding=1
+read_by elsewhere/moved.pt opening
+expect_seen "in the moved folder" opening=1
+
+read_by link.pt opening holding
+ln -s inside/link.2 "$original/.new"
+mv -T "$original/.new" "$original/link.pt"
+expect_seen "a link that leads elsewhere" opening="1 2" holding=1
+
+# --- Modified in place ----------------------------------------------------------
+
+# What the kernel has in its cache may still come, and then errors; nothing else. Only
+# who opens the file while it is being written finds what the source then is, or that
+# it does not hold still (ESTALE).
+read_by place.pt opening holding mapping
+dd if="$work/2.pt" of="$original/place.pt" bs=64K conv=notrunc status=none
+expect_seen "overwritten" opening="1( EIO| ESTALE| MIXED)* 2" holding="1 EIO" mapping="1 SIGBUS"
+
+read_by place.pt opening holding mapping
+cat "$work/1.pt" >"$original/place.pt"
+expect_seen "emptied and written" opening="2( EIO| ESTALE| other)* 1" holding="2 EIO" mapping="2 SIGBUS"
+
+# Pages in the kernel's cache stay those of the version that they were read from.
+read_by cached.pt cached
+truncate -s 100000 "$original/cached.pt"
+expect_seen "cut off, but in the cache" cached="1( EIO)?"
+
+# Not a single page of the new version goes to who opened the old one.
+read_by early.pt waiting
+dd if="$work/2.pt" of="$original/early.pt" bs=64K conv=notrunc status=none
+kill -USR1 "${readers[waiting]}"
+expect_seen "overwritten before the first read" waiting="open EIO"
+
+read_by grown.pt opening holding mapping
+echo "more than a checkpoint" >>"$original/grown.pt"
+expect_seen "grown" opening="1( EIO| ESTALE)* fp32:1" holding="1 EIO" mapping="1 SIGBUS"
+same "$original/grown.pt" "$view/grown.pt"
+
+read_by cut.pt opening holding mapping
+truncate -s 100000 "$original/cut.pt"
+expect_seen "cut off" opening="1( EIO| ESTALE| other)* other" holding="1 EIO" mapping="1 SIGBUS"
+same "$original/cut.pt" "$view/cut.pt"
+
+[ "$(status_of "$view" errors)" -gt 0 ] || fail "the status counts no errors"
+[[ $(status_of "$view" last_error) == *.pt:*"modified while it was open"* ]] ||
+	fail "the last error is: $(status_of "$view" last_error)"
+expect "$daemon" "$(status_of "$view" pid)" "the daemon"
+
+# --- Passed through -------------------------------------------------------------
+
+put 1 model.bin
+read_by model.bin opening holding mapping
+put 2 model.bin
+expect_seen "replaced, passed through" opening="fp32:1 fp32:2" holding=fp32:1 mapping=fp32:1
+
+read_by model.bin opening holding
+dd if="$work/1.pt" of="$original/model.bin" bs=64K conv=notrunc status=none
+if [[ $(status_of "$view" options) == *"'passthrough': True"* ]]; then
+	# The kernel reads the source by itself, for better or for worse.
+	expect_seen "overwritten, passed by the kernel" opening="fp32:2( .*)? fp32:1" \
+		holding="fp32:2( .*)? fp32:1"
+else
+	expect_seen "overwritten, passed through" opening="fp32:2( EIO| ESTALE| MIXED)* fp32:1" \
+		holding="fp32:2 EIO"
+fi
 unmount_view
+
+# --- Names and sizes within the timeout -----------------------------------------
+
+for timeout in 0 0.2 1; do
+	put 1 sized.pt
+	rm -rf "$original/new"
+	mount_view -o timeout=$timeout
+	size=$(stat -c %s "$view/sized.pt")
+	[ ! -e "$view/new" ] || fail "a folder is there too early"
+	torch fixed_checkpoint "$original/.new"
+	mv "$original/.new" "$original/sized.pt"
+	mkdir "$original/new"
+	chmod 600 "$original/inside/link.1"
+	sleep $timeout
+	[ -d "$view/new" ] || fail "a new folder does not show after $timeout s"
+	[ "$(stat -c %s "$view/sized.pt")" != "$size" ] || fail "the old size after $timeout s"
+	expect "$(wc -c <"$view/sized.pt")" "$(stat -c %s "$view/sized.pt")" "size and bytes"
+	expect 600 "$(stat -c %a "$view/inside/link.1")" "mode after $timeout s"
+	chmod 644 "$original/inside/link.1"
+	unmount_view
+done

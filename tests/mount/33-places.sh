@@ -19,13 +19,16 @@ check_view()
 	expect text "$(cat "$1/text")" "text"
 }
 
-# Over the source.
-before=$(sha256sum "$original/llm.pt")
+# Over the source; who had a file of it open before reads that on.
+before=$(sha256sum <"$original/llm.pt")
+exec 5<"$original/llm.pt"
 mount_at "$original" "$original"
 check_view "$original"
 expect "$listing" "$(cd "$original" && find . -printf '%P\n' | sort)" "names of the view in place"
+expect "$before" "$(sha256sum <&5)" "a file of the source that was open before"
+exec 5<&-
 unmount "$original"
-expect "$before" "$(sha256sum "$original/llm.pt")" "the source after an in-place view"
+expect "$before" "$(sha256sum <"$original/llm.pt")" "the source after an in-place view"
 
 # Inside the source: there, and only there, the view is empty.
 mkdir "$original/folder/fp16"
@@ -37,6 +40,55 @@ expect "$(printf '%s\nfolder/fp16' "$listing" | sort)" "$names" "names of the vi
 expect "" "$(ls -A "$original/folder/fp16/folder/fp16")" "the mountpoint in its own view"
 unmount "$original/folder/fp16"
 rmdir "$original/folder/fp16"
+
+# Two views inside the source, and one over it: to each of them the others are empty,
+# or their daemons would wait for each other.
+check_apart()
+{
+	expect "$(printf '%s\nbf16\nfp16\nlink.pt' "$listing" | sort)" \
+		"$(cd "$1" && timeout 60 find . -printf '%P\n' | sort)" "names in $1"
+	expect "" "$(find "$1/fp16" "$1/bf16" -mindepth 1)" "what $1 shows of the others"
+	expect bf16/llm.pt "$(readlink "$1/link.pt")" "a link into another view, in $1"
+	same "$work/image.pt" "$1/llm.pt"
+}
+
+mkdir "$original/fp16" "$original/bf16"
+ln -s bf16/llm.pt "$original/link.pt"
+mount_at "$original" "$original/fp16"
+mount_at "$original" "$original/bf16" --dtype bf16
+[[ $summary == *" 2 files converted "* ]] || fail "the summary counts another view: $summary"
+check_apart "$original/fp16"
+expect_state converted "$original/bf16/llm.pt"
+expect_state converted "$original/link.pt"
+mount_at "$original" "$original"
+check_apart "$original"
+unmount "$original"
+unmount "$original/bf16"
+unmount "$original/fp16"
+rm -r "$original/bf16" "$original/fp16" "$original/link.pt"
+
+# Other file systems in the source: names and numbers are as apart as they are there.
+if is_root; then
+	mkdir "$work/nested"
+	mount -t tmpfs tmpfs "$work/nested"
+	mkdir "$work/nested/inner"
+	mount -t tmpfs tmpfs "$work/nested/inner"
+	for folder in "$work/nested" "$work/nested/inner"; do
+		cp "$original/llm.pt" "$folder/a.bin"
+		ln "$folder/a.bin" "$folder/b.bin"
+		echo "$folder" >"$folder/c.txt"
+		ln "$folder/c.txt" "$folder/d.txt"
+	done
+	mount_at "$work/nested" "$view"
+	diff <(cd "$work/nested" && find . | sort) <(cd "$view" && find . | sort) ||
+		fail "a file system in the source is not shown"
+	cp -a "$view" "$work/copy"
+	diff -r "$work/nested" "$work/copy" || fail "cp -a mixes up files of two file systems"
+	[ "$work/copy/inner/a.bin" -ef "$work/copy/inner/b.bin" ] || fail "cp -a loses a link"
+	unmount_view
+	umount "$work/nested/inner" "$work/nested"
+	rm -r "$work/copy"
+fi
 
 # Around the source, which hides it.
 mkdir "$work/around"
@@ -53,20 +105,7 @@ mkdir "$work/a view"
 (cd "$work/a view" && timeout 60 "$CVQ_MOUNT" "../by link/." "../a view" >"$work/mount.out") ||
 	fail "relative names are not understood"
 check_view "$work/a view"
-unmount_odd=$(status_of "$work/a view" pid)
-fusermount3 -u "$work/a view"
-wait_for 30 has_ended "$unmount_odd" || fail "the daemon outlives its mount"
-
-# By a name that is no UTF-8, and of files with such names.
-latin=$work/$'mod\xe8le'
-cp -r "$original" "$latin"
-mv "$latin/llm.pt" "$latin/"$'\xff.pt'
-cp "$latin/text" "$latin/"$'\xff_hift.pt'
-mount_at "$latin" "$view"
-same "$work/image.pt" "$view/"$'\xff.pt'
-expect_state converted "$view/"$'\xff.pt'
-expect_state passthrough "$view/"$'\xff_hift.pt'
-unmount_view
+unmount "$work/a view"
 
 # A view of a view.
 mount_view

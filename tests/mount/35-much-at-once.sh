@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 #
-# Much at once: eight readers of the same and of different files, and 3,000 files
-# with 256 descriptors.
+# Much at once: many readers of the same and of different files; many checkpoints, and a
+# folder of 100,000 files, with 256 descriptors.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 for number in 1 2 3 4; do
@@ -32,25 +32,67 @@ expect 0 "$(status_of "$view" errors)" "errors in the status"
 unmount_view
 rm -r "${original:?}"/* "$work/copy"
 
-# Many files.
-torch broken_checkpoints make truncated archive "$original"
-find "$original" -name '0*.pt' -delete
-for folder in {1..30}; do
+# --- With few descriptors -------------------------------------------------------
+
+ulimit -n 256
+
+check_descriptors()
+{
+	local descriptors
+
+	descriptors=$(find "/proc/$daemon/fd" -mindepth 1 | wc -l)
+	[ "$descriptors" -lt 200 ] || fail "the daemon holds $descriptors descriptors"
+}
+
+# Many checkpoints: more than there are plans kept in memory.
+torch sparse_checkpoint "$original/whole.pt" # of small tensors only
+for folder in {1..10}; do
 	mkdir "$original/$folder"
 	for number in {1..100}; do
 		cp "$original/whole.pt" "$original/$folder/$number.pt"
 	done
 done
+mount_view
+list=$(find "$view" -name '*.pt' -size +0 -printf . | wc -c)
+expect "$(find "$original" -name '*.pt' | wc -l)" "$list" "files found"
+sum=$(sha256sum <"$view/whole.pt")
+find "$view" -mindepth 2 -type f -exec sha256sum {} + | awk '{ print $1 }' | sort -u |
+	diff - <(echo "${sum%% *}") || fail "one of 1,000 equal files differs"
+find "$view" -name '50.pt' -exec tail -c 1 {} + >/dev/null
+check_descriptors
+unmount_view
+rm -r "${original:?}"/*
+
+# A folder of 100,000 files, every tenth with the name of a checkpoint.
+use_memory
 (
-	ulimit -n 256
-	mount_view
-	list=$(find "$view" -name '*.pt' -size +0 -printf . | wc -c)
-	expect "$(find "$original" -name '*.pt' | wc -l)" "$list" "files found"
-	sum=$(sha256sum <"$view/whole.pt")
-	find "$view" -mindepth 2 -type f -exec sha256sum {} + | awk '{ print $1 }' | sort -u |
-		diff - <(echo "${sum%% *}") || fail "one of 3,000 equal files differs"
-	find "$view" -name '50.pt' -exec tail -c 1 {} + >/dev/null
-	descriptors=$(find "/proc/$daemon/fd" -mindepth 1 | wc -l)
-	[ "$descriptors" -lt 200 ] || fail "the daemon holds $descriptors descriptors"
-	unmount_view
-)
+	cd "$original"
+	seq 90000 | split -l 1 -a 5 -d --additional-suffix=.txt
+	seq 10000 | split -l 1 -a 4 -d --additional-suffix=.pt
+	find . -type f -printf '%f %s %i\n' | sort
+) >"$work/list"
+expect 100000 "$(wc -l <"$work/list")" "files made"
+
+memory()
+{
+	sed -n 's/^VmRSS:[^0-9]*\([0-9]*\) kB/\1/p' "/proc/$daemon/status"
+}
+
+mount_view
+# Each name is there once, with what belongs to it.
+find "$view" -type f -printf '%f %s %i\n' | sort | cmp - "$work/list" ||
+	fail "a folder of 100,000 files is listed wrongly"
+first=$(memory)
+# shellcheck disable=SC2012 # ls reads in its own way
+expect 100001 "$(ls -l "$view" | wc -l)" "lines of ls -l"
+second=$(memory)
+shuf -n 300 "$work/list" | while read -r name _; do
+	cmp "$original/$name" "$view/$name"
+done || fail "one of 300 files differs"
+check_descriptors
+if ! ldd "$CVQ_MOUNT" | grep -q -e libasan -e libtsan; then
+	[ "$second" -lt 150000 ] || fail "the daemon takes $second KiB for 100,000 files"
+	[ "$second" -lt $((first * 5 / 4)) ] ||
+		fail "each listing takes more memory: $first, then $second KiB"
+fi
+unmount_view

@@ -53,7 +53,7 @@ run_as_user()
 
 	stage=$(mktemp -d "${CVQ_TEST_TMP:-${TMPDIR:-/tmp}}/cvq-$case_name.user.XXXXXX")
 	chmod 755 "$stage"
-	mkdir "$stage/tests" "$stage/build" "$stage/node"
+	mkdir "$stage/tests" "$stage/build" "$stage/node" "$stage/memory"
 	mkdir -m 700 "$stage/tmp"
 	chown "$1" "$stage/tmp"
 	# shellcheck disable=SC2016 # the inner shell expands these
@@ -66,6 +66,8 @@ run_as_user()
 		mount --bind "$tests" "$stage/tests"
 		export CVQ_MOUNT=$stage/build/${CVQ_MOUNT#"$CVQ_BUILD/"} CVQ_BUILD=$stage/build
 		export CVQ_TEST_TMP=$stage/tmp TMPDIR=$stage/tmp
+		mount -t tmpfs -o mode=1777 tmpfs "$stage/memory"
+		export CVQ_TEST_MEMORY=$stage/memory
 		unset CVQ_TEST_USER CVQ_TOOLS CVQ
 		exec setpriv --reuid "$user" --regid "$(id -g "$user")" --clear-groups \
 			bash "$stage/tests/mount/$name.sh"' \
@@ -110,11 +112,13 @@ mkdir -p "${config%/*}"
 reports=log_path=$work/sanitizer
 export ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}$reports
 export UBSAN_OPTIONS=${UBSAN_OPTIONS:+$UBSAN_OPTIONS:}$reports:print_stacktrace=1
-export TSAN_OPTIONS=${TSAN_OPTIONS:+$TSAN_OPTIONS:}$reports:exitcode=66
+echo race:tzset_internal >"$work/suppressions" # glibc has a lock there of its own kind
+export TSAN_OPTIONS=${TSAN_OPTIONS:+$TSAN_OPTIONS:}$reports:exitcode=66:suppressions=$work/suppressions
 
 # --- What is mounted and running ------------------------------------------------
 
-# All mountpoints in our folder, the last one first.
+# All mountpoints in our folder, the last one first; blanks and \ in them as the
+# kernel writes them.
 list_mounts()
 {
 	awk -v work="$work/" 'index($5 "/", work) == 1 { print $5 }' /proc/self/mountinfo | tac
@@ -122,7 +126,11 @@ list_mounts()
 
 is_mounted()
 {
-	list_mounts | grep -qxF -- "$1"
+	local path=${1//\\/\\134}
+
+	path=${path// /\\040}
+	path=${path//$'\t'/\\011}
+	list_mounts | grep -qxF -- "${path//$'\n'/\\012}"
 }
 
 # The daemons of this case: cvq-mount processes that name our folder.
@@ -178,8 +186,10 @@ finish()
 	set +e
 	# shellcheck disable=SC2046 # one word a job
 	kill $(jobs -p) 2>/dev/null
+	[ -z "${in_memory-}" ] || umount "$in_memory"
 	left=$(list_mounts)
 	while IFS= read -r mounted && [ -n "$mounted" ]; do
+		printf -v mounted %b "${mounted//\\/\\0}"
 		umount -l "$mounted" 2>/dev/null || fusermount3 -u -z "$mounted" 2>/dev/null
 	done <<<"$left"
 	[ "$status" != 0 ] || [ -z "$left" ] || {
@@ -305,6 +315,16 @@ torch()
 
 	shift
 	"$PYTHON" "$tests/torch/$script.py" "$@"
+}
+
+# Has $original in memory from here on, if that can be arranged; it is empty then.
+use_memory()
+{
+	if is_root; then
+		mount -t tmpfs -o mode=755 tmpfs "$original" && in_memory=$original
+	elif [ -n "${CVQ_TEST_MEMORY-}" ]; then
+		original=$(mktemp -d "$CVQ_TEST_MEMORY/original.XXXXXX")
+	fi
 }
 
 # fixed FILE...: the checkpoint that needs no torch.

@@ -279,6 +279,62 @@ static void test_many_names(void **state)
 	free(ids);
 }
 
+static int open_null(void)
+{
+	return open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
+static bool is_open(int fd)
+{
+	return fcntl(fd, F_GETFD) >= 0;
+}
+
+static void test_reserved_descriptors(void **state)
+{
+	struct cvq_nodes *nodes = *state;
+	cleanup_node struct cvq_node *root = get_root(nodes);
+	uint64_t id = look_up(root, "a", file_entry(10, 1));
+	cleanup_node struct cvq_node *node = cvq_node_get(nodes, id);
+	assert_int_equal(cvq_node_claim(node, true), -1);
+
+	/* Each claim gets one of its own; the last one gets the one that was kept. */
+	int kept = open_null();
+	cvq_node_reserve(node, kept);
+	int claimed = cvq_node_claim(node, false);
+	assert_true(claimed >= 0 && claimed != kept);
+	close(claimed);
+	assert_int_equal(cvq_node_claim(node, true), kept);
+	assert_int_equal(cvq_node_claim(node, true), -1);
+	assert_int_equal(nodes->reserved, 0);
+
+	/* One that nobody claims is closed with its node, and a second one at once. */
+	cvq_node_reserve(node, kept);
+	int second = open_null();
+	cvq_node_reserve(node, second);
+	assert_true(is_open(kept) && !is_open(second));
+	cvq_node_forget(nodes, id, 1);
+	cvq_node_unref(steal_pointer(node));
+	assert_false(is_open(kept));
+	assert_int_equal(nodes->reserved, 0);
+}
+
+static void test_few_descriptors_are_reserved(void **state)
+{
+	struct cvq_nodes *nodes = *state;
+	cleanup_node struct cvq_node *root = get_root(nodes);
+
+	for (unsigned i = 0; i < 2 * MOST_RESERVED; i++) {
+		char name[16];
+		snprintf(name, sizeof(name), "%u", i);
+		uint64_t id = look_up(root, name, file_entry(1000 + i, 1));
+		cleanup_node struct cvq_node *node = cvq_node_get(nodes, id);
+		int fd = open_null();
+		cvq_node_reserve(node, fd);
+		assert_true(is_open(fd) == (i < MOST_RESERVED));
+	}
+	assert_int_equal(nodes->reserved, MOST_RESERVED);
+}
+
 /* Looks up, opens, closes and forgets the same few files as the other threads do. */
 static void *trample(void *argument)
 {
@@ -293,6 +349,10 @@ static void *trample(void *argument)
 			continue;
 		uint64_t id = node->id;
 		cvq_node_ref(node);
+		cvq_node_reserve(node, open_null());
+		int fd = cvq_node_claim(node, i % 2);
+		if (fd >= 0)
+			close(fd);
 		cvq_node_unref(node);
 		cvq_node_forget(nodes, id, 1);
 		cvq_node_unref(node);
@@ -327,6 +387,8 @@ int main(void)
 		TEST(test_a_folder_stays_itself),
 		TEST(test_names_belong_to_their_folder),
 		TEST(test_children_keep_their_ancestors),
+		TEST(test_reserved_descriptors),
+		TEST(test_few_descriptors_are_reserved),
 		TEST(test_the_longest_path),
 		TEST(test_any_depth_is_freed),
 		TEST(test_many_names),
