@@ -60,6 +60,7 @@ extern const struct cvq_command cvq_check_command;
 extern const struct cvq_command cvq_convert_command;
 extern const struct cvq_command cvq_inspect_command;
 extern const struct cvq_command cvq_run_command;
+extern const struct cvq_command cvq_status_command;
 extern const struct cvq_command cvq_verify_command;
 
 /*

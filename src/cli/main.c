@@ -14,8 +14,8 @@
 #include "cvq/cvq.h"
 
 static const struct cvq_command *const commands[] = {
-	&cvq_convert_command, &cvq_run_command,    &cvq_check_command,
-	&cvq_inspect_command, &cvq_verify_command,
+	&cvq_check_command, &cvq_convert_command, &cvq_inspect_command,
+	&cvq_run_command,   &cvq_status_command,  &cvq_verify_command,
 };
 
 #define COMMAND_COUNT (sizeof(commands) / sizeof(*commands))
@@ -82,7 +82,8 @@ static int run_command(const struct cvq_command *command, int argc, char *argv[]
 		code = command->run(&arguments);
 	if (fflush(stdout) && !code)
 		code = cvq_fail_with(CVQ_EXIT_OUTPUT, NULL,
-				     "standard output cannot be written: %s",
+				     "standard output cannot be written: %s (make room, or "
+				     "write elsewhere)",
 				     strerror(errno));
 	cvq_arguments_release(&arguments);
 	return code;

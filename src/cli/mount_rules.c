@@ -2,32 +2,11 @@
 #include "cli/mount_rules.h"
 
 #include <jansson.h>
-#include <linux/magic.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/vfs.h>
-#include <sys/xattr.h>
 
 #include "base/buffer.h"
-
-#define STATUS "user.cvq.status"
-
-/* The attribute of the mount's root, to be freed; NULL if 'path' is none.  "cp -a" gives
- * a copy of a view the same attribute, so the file system counts too. */
-static json_t *read_status(const char *path)
-{
-	struct statfs system;
-	if (statfs(path, &system) || system.f_type != FUSE_SUPER_MAGIC)
-		return NULL;
-	ssize_t size = getxattr(path, STATUS, NULL, 0);
-	if (size <= 0)
-		return NULL;
-	/* Its counters may have grown by a digit or two. */
-	size += 256;
-	cleanup_free char *text = malloc((size_t)size);
-	size = text ? getxattr(path, STATUS, text, (size_t)size) : -1;
-	return size > 0 ? json_loadb(text, (size_t)size, 0, NULL) : NULL;
-}
+#include "cli/status_attribute.h"
 
 /* The status of the view that 'path' lies in; NULL if it is in none. */
 static json_t *find_status(const char *path)
@@ -37,7 +16,8 @@ static json_t *find_status(const char *path)
 	if (!folder || stat(folder, &here))
 		return NULL;
 	for (;;) {
-		json_t *status = read_status(folder);
+		json_t *status;
+		cvq_status_read(folder, &status);
 		char *slash = strrchr(folder, '/');
 		if (status || !slash || slash == folder)
 			return status;

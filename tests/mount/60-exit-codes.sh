@@ -13,8 +13,8 @@ touch "$work/file"
 echo 'nonsense' >"$work/wrong.ini"
 printf '#!/bin/sh\nexit 42\n' >"$work/answer"
 chmod +x "$work/answer"
-# One bit of one weight is another.
-printf '\001' | dd of="$work/other/llm.pt" bs=1 seek=2048 conv=notrunc status=none
+# Some weights are others.
+head -c 64 /dev/zero | tr '\0' A | dd of="$work/other/llm.pt" bs=1 seek=100000 conv=notrunc status=none
 mount_view
 mount_at "$work/place" "$work/place"
 
@@ -114,28 +114,20 @@ table='
 4 cvq run --in-place "$work/place" -- true
 '
 
-# Whether the message of a failure is one line that says who speaks and what to do.
+# One line that says who speaks and what to do. For cvq run, cvq-mount may speak.
 is_message()
 {
-	[ "$(wc -l <"$work/said.err")" = 1 ] && grep -qE "^$1(-mount)?: .+ \(.+\)$" "$work/said.err"
+	[ "$(wc -l <"$work/said.err")" = 1 ] && grep -qE '^cvq(-mount)?: .+ \(.+\)$' "$work/said.err"
 }
 
-missing=
 while read -r expected line; do
 	[ -n "$expected" ] || continue
-	read -r program subcommand _ <<<"$line"
-	if [[ $program = cvq && $subcommand =~ ^[a-z]+$ && $subcommand != nonsense ]] &&
-		! cvq "$subcommand" --help >/dev/null 2>&1; then
-		[[ " $missing " == *" $subcommand "* ]] || echo "not there yet: cvq $subcommand"
-		missing+=" $subcommand"
-		continue
-	fi
 	status=0
 	(eval "timeout 60 $line") >"$work/said" 2>"$work/said.err" </dev/null || status=$?
 	expect "$expected" "$status" "exit code of $line ($(cat "$work/said.err"))"
 	case $expected in
 	0 | 1 | 42 | 137 | 143) ;;
-	*) is_message "$program" || fail "$line says: $(cat "$work/said.err")" ;;
+	*) is_message || fail "$line says: $(cat "$work/said.err")" ;;
 	esac
 	if is_mounted "$work/empty"; then
 		unmount "$work/empty"

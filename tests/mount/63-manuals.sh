@@ -82,15 +82,15 @@ agree()
 }
 
 subcommands=$("$CVQ" --help | sed -n 's/^  \([a-z]*\)  *[a-z].*/\1/p')
-[ "$(wc -w <<<"$subcommands")" -ge 2 ] || fail "cvq --help names no subcommands"
 PATH=${CVQ%/*}:$PATH
 
 of_manual <"$packaging/cvq-mount.1" | agree "the manual" cvq-mount
 section "$packaging/cvq.1" Sh DESCRIPTION | sed '/^\.Ss/,$d' | of_manual | agree "the manual" cvq
 of_bash cvq-mount | agree "the completion for bash" cvq-mount
 of_bash cvq | agree "the completion for bash" cvq
+expect "$subcommands" "$(sed -n 's/^\.Ss \([a-z]*\)$/\1/p' "$packaging/cvq.1")" \
+	"the subcommands in the manual"
 for subcommand in $subcommands; do
-	grep -qx "\.Ss $subcommand" "$packaging/cvq.1" || fail "the manual says nothing of cvq $subcommand"
 	of_manual_of "$subcommand" | agree "the manual" cvq "$subcommand"
 	of_bash cvq "$subcommand" | agree "the completion for bash" cvq "$subcommand"
 done
@@ -103,10 +103,6 @@ if command -v zsh >/dev/null; then
 else
 	echo "zsh is not installed: its completion is not tried"
 fi
-
-# What they tell of that is not there.
-sed -n 's/^\.Ss \([a-z]*\)$/\1/p' "$packaging/cvq.1" | grep -vxF "$subcommands" |
-	sed 's/^/not there yet: cvq /' || true
 
 # --- The manuals are well-formed ------------------------------------------------
 
