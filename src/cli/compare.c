@@ -67,6 +67,18 @@ size_t cvq_compared_index(const struct cvq_comparison *comparison,
 	return is_bytes ? 1 : dimensions;
 }
 
+const char *cvq_compare_failure(cvq_err err)
+{
+	switch (err) {
+	case -EBADMSG:
+		return "its compressed data is damaged";
+	case -ENODATA:
+		return "the file is cut off";
+	default:
+		return strerror(-err);
+	}
+}
+
 /* ========================================================================== */
 /*                                   Elements                                 */
 /* ========================================================================== */
@@ -412,19 +424,6 @@ static cvq_err pair_names(struct cvq_comparison *comparison)
 /*                                  The whole                                 */
 /* ========================================================================== */
 
-/* What reading the view failed with. */
-static const char *explain_read(cvq_err err)
-{
-	switch (err) {
-	case -EBADMSG:
-		return "its compressed data is damaged";
-	case -ENODATA:
-		return "the file is cut off";
-	default:
-		return strerror(-err);
-	}
-}
-
 /* Adds up what was found, in the order of the tensors: so the sums are always the same. */
 static cvq_err collect(struct work *work)
 {
@@ -442,7 +441,7 @@ static cvq_err collect(struct work *work)
 		tensor->other_nans += task->other_nans;
 		if (task->view_error && !tensor->fault)
 			err = find(tensor, CVQ_OUTCOME_UNREADABLE, "cannot be read: %s",
-				   explain_read(task->view_error));
+				   cvq_compare_failure(task->view_error));
 	}
 	return err;
 }

@@ -77,6 +77,9 @@ cvq_err cvq_compare(const struct cvq_opened *source, const struct cvq_opened *vi
 		    struct cvq_comparison *comparison);
 void cvq_comparison_release(struct cvq_comparison *comparison);
 
+/* Says why a checkpoint's bytes could not be read. */
+const char *cvq_compare_failure(cvq_err err);
+
 /* The index of the first difference: '*index' gets 'return' numbers and is to be freed.
  * Returns 0 also if memory ran out. */
 size_t cvq_compared_index(const struct cvq_comparison *comparison,

@@ -28,7 +28,7 @@ int cvq_verify_fail(const char *path, cvq_err err)
 		return cvq_fail_with(CVQ_EXIT_SOURCE, path,
 				     "it was modified meanwhile (verify it again)");
 	return cvq_fail_with(CVQ_EXIT_SOURCE, path, "it cannot be read: %s (check it)",
-			     strerror(-err));
+			     cvq_compare_failure(err));
 }
 
 static cvq_err report(struct cvq_verification *verification,
@@ -75,7 +75,7 @@ static cvq_err open_checkpoints(const struct cvq_subject *subject,
 	if (err == CVQ_ERR_CONTENT)
 		cvq_explain(fault, 0, "it cannot be understood: %s", why.text);
 	else if (err && err != -ENOMEM)
-		cvq_explain(fault, 0, "it cannot be read: %s", strerror(-err));
+		cvq_explain(fault, 0, "it cannot be read: %s", cvq_compare_failure(err));
 	return err == -ENOMEM ? err : 0;
 }
 
@@ -192,7 +192,7 @@ static cvq_err verify_bytes(struct cvq_verification *verification,
 		return err;
 	if (view_error)
 		cvq_explain(&verified->fault, 0, "it cannot be read: %s",
-			    strerror(-view_error));
+			    cvq_compare_failure(view_error));
 	else if (counterpart->size != size)
 		cvq_explain(&verified->fault, 0,
 			    "it has %" PRIu64 " bytes, not %" PRIu64
