@@ -11,8 +11,7 @@ import math
 import sys
 
 import torch
-
-from compare import Rules, converted, load, walk
+from comparison import Rules, converted, load, walk
 
 DTYPES = {"fp16": torch.float16, "bf16": torch.bfloat16}
 COUNTS = ["elements", "overflow", "subnormal", "underflow", "infinite", "nan"]

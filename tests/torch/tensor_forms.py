@@ -13,7 +13,6 @@ import sys
 from typing import Dict
 
 import torch
-
 from safetensors_files import write_tensors
 
 Tensors = Dict[str, torch.Tensor]

@@ -112,3 +112,25 @@ unmount_view
 	equal = [tensor["name"] for tensor in tensors if tensor["equal"]]
 	assert len(kept) >= 6 and set(kept) <= set(equal), (kept, equal)
 EOF
+
+# --- Every kind of checkpoint ---------------------------------------------------
+
+# What is broken in the source cannot be read in the view either, and nothing else.
+torch kinds "$work/kinds" >"$work/out" || fail "the kinds cannot be written: $(cat "$work/out")"
+mount_at "$work/kinds" "$view"
+for arguments in "$work/kinds" "$work/kinds $view"; do
+	# shellcheck disable=SC2086 # one or two words
+	"$CVQ" verify --json $arguments >"$work/out" 2>"$work/err" || [ $? = 1 ] ||
+		fail "verify $arguments: $(cat "$work/err")"
+	"$PYTHON" - "$work/kinds/expectations.json" "$work/out" <<-'EOF' || fail "verify $arguments: $(cat "$work/err")"
+		import json, sys
+		expected, found = (json.load(open(path)) for path in sys.argv[1:])
+		found = {file["path"]: file for file in found["files"]}
+		for name, expectation in expected.items():
+		    file = found[name]
+		    assert file["state"] == expectation["state"], file
+		    assert file["equal"] == (not expectation["unreadable"]), file
+		    assert file["equal"] or "cannot be read" in file["fault"], file
+	EOF
+done
+unmount_view
