@@ -78,6 +78,11 @@ else
 fi
 unzip -tq "$work/once/llm.pt" || fail "a checksum is wrong"
 
+# On a terminal there is a bar with the rate and the time that is left.
+"$PYTHON" -c 'import pty, sys; pty.spawn(sys.argv[1:])' \
+	"$CVQ" convert --force "$work/large" "$work/once" >"$work/bar" </dev/null
+grep -q '\[.*\] .*% .*/s .* left' "$work/bar" || fail "the bar reads: $(cat "$work/bar")"
+
 # --- What goes wrong ------------------------------------------------------------
 
 convert 5 "$original" "$output"
