@@ -26,7 +26,7 @@
 #define MILLISECONDS_TO_END 500
 
 /* ========================================================================== */
-/*                                  The place                                 */
+/*                                   Before                                   */
 /* ========================================================================== */
 
 /* A runtime directory is the user's own, or it is somebody else's: think of sudo. */
@@ -73,9 +73,28 @@ static cvq_err name_folder(struct cvq_private_view *view, const char *source)
 	return 0;
 }
 
-static int choose_place(struct cvq_private_view *view,
-			const struct cvq_arguments *arguments)
+/* Ours lies beside us, or is installed.  To be freed. */
+static char *find_cvq_mount(void)
 {
+	cleanup_free char *own = realpath("/proc/self/exe", NULL);
+	char *path;
+	if (!own ||
+	    asprintf(&path, "%.*s/cvq-mount", (int)(strrchr(own, '/') - own), own) < 0)
+		return NULL;
+	if (access(path, X_OK) == 0)
+		return path;
+	free(path);
+	return cvq_program_find("cvq-mount");
+}
+
+int cvq_private_view_plan(struct cvq_private_view *view,
+			  const struct cvq_arguments *arguments)
+{
+	*view = (struct cvq_private_view){.lifeline = -1, .answers = -1};
+	view->program = find_cvq_mount();
+	if (!view->program)
+		return cvq_fail_with(CVQ_EXIT_MOUNT, NULL,
+				     "cvq-mount is not found (install it beside cvq)");
 	cleanup_free char *source = realpath(arguments->paths[0], NULL);
 	if (!source)
 		return cvq_fail_with(CVQ_EXIT_SOURCE, arguments->paths[0],
@@ -96,20 +115,6 @@ static int choose_place(struct cvq_private_view *view,
 /* ========================================================================== */
 /*                                 The daemon                                 */
 /* ========================================================================== */
-
-/* Ours lies beside us, or is installed.  To be freed. */
-static char *find_cvq_mount(void)
-{
-	cleanup_free char *own = realpath("/proc/self/exe", NULL);
-	char *path;
-	if (!own ||
-	    asprintf(&path, "%.*s/cvq-mount", (int)(strrchr(own, '/') - own), own) < 0)
-		return NULL;
-	if (access(path, X_OK) == 0)
-		return path;
-	free(path);
-	return cvq_program_find("cvq-mount");
-}
 
 /* The ends of the pipes that are the daemon's. */
 struct daemon_ends {
@@ -137,13 +142,13 @@ static void remove_folder(const struct cvq_private_view *view)
 }
 
 /* In a child: makes the folder and becomes cvq-mount. */
-static _Noreturn void exec_daemon(const struct cvq_private_view *view, const char *program,
-				  char *words[], const struct daemon_ends *ends,
+static _Noreturn void exec_daemon(const struct cvq_private_view *view, char *words[],
+				  const struct daemon_ends *ends,
 				  const struct cvq_signals *signals)
 {
 	cvq_err err = prepare_daemon(ends, signals);
 	if (err)
-		_exit(cvq_fail_with(CVQ_EXIT_MOUNT, program,
+		_exit(cvq_fail_with(CVQ_EXIT_MOUNT, view->program,
 				    "it cannot be started: %s "
 				    "(end other programs)",
 				    strerror(-err)));
@@ -152,25 +157,24 @@ static _Noreturn void exec_daemon(const struct cvq_private_view *view, const cha
 				    "it cannot be made: %s (set TMPDIR to a directory of "
 				    "yours)",
 				    strerror(errno)));
-	execv(program, words);
+	execv(view->program, words);
 	err = -errno;
 	if (view->folder)
 		remove_folder(view);
-	_exit(cvq_fail_with(CVQ_EXIT_MOUNT, program, "it cannot be executed: %s (check it)",
-			    strerror(-err)));
+	_exit(cvq_fail_with(CVQ_EXIT_MOUNT, view->program,
+			    "it cannot be executed: %s (check it)", strerror(-err)));
 }
 
 static int start_daemon(struct cvq_private_view *view,
 			const struct cvq_arguments *arguments,
 			const struct daemon_ends *ends, const struct cvq_signals *signals)
 {
-	cleanup_free char *program = find_cvq_mount();
 	cleanup_free char **words = calloc(arguments->given_count + 8, sizeof(*words));
 	char name[] = "cvq-mount", foreground[] = "--foreground", end[] = "--";
 	char removal[] = "--remove-mountpoint", lifeline[32];
-	if (!program || !words)
+	if (!words)
 		return cvq_fail_with(CVQ_EXIT_MOUNT, NULL,
-				     "cvq-mount is not found (install it beside cvq)");
+				     "out of memory (end other programs)");
 	snprintf(lifeline, sizeof(lifeline), "--lifeline=%d", ends->lifeline);
 	size_t count = 0;
 	words[count++] = name;
@@ -186,7 +190,7 @@ static int start_daemon(struct cvq_private_view *view,
 
 	pid_t child = fork();
 	if (child == 0)
-		exec_daemon(view, program, words, ends, signals);
+		exec_daemon(view, words, ends, signals);
 	if (child < 0)
 		return cvq_fail_with(CVQ_EXIT_MOUNT, NULL, "no process can be started: %s",
 				     strerror(errno));
@@ -236,11 +240,7 @@ int cvq_private_view_mount(struct cvq_private_view *view,
 			   const struct cvq_arguments *arguments,
 			   const struct cvq_signals *signals)
 {
-	*view = (struct cvq_private_view){.lifeline = -1, .answers = -1};
 	int lifeline[2], answers[2];
-	int code = choose_place(view, arguments);
-	if (code)
-		return code;
 	if (pipe2(lifeline, O_CLOEXEC))
 		return cvq_fail_with(CVQ_EXIT_MOUNT, NULL, "no pipe can be made: %s",
 				     strerror(errno));
@@ -253,7 +253,7 @@ int cvq_private_view_mount(struct cvq_private_view *view,
 	cleanup_fd int daemon_answers = answers[1];
 
 	const struct daemon_ends ends = {daemon_lifeline, daemon_answers};
-	code = start_daemon(view, arguments, &ends, signals);
+	int code = start_daemon(view, arguments, &ends, signals);
 	close(steal_fd(daemon_answers)); /* or its end would never show */
 	return code ? code : await_ready(view, signals);
 }
@@ -318,4 +318,5 @@ void cvq_private_view_end(struct cvq_private_view *view)
 		remove_view(view);
 	free(view->folder);
 	free(view->path);
+	free(view->program);
 }

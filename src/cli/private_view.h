@@ -11,19 +11,25 @@
 #include "cli/signals.h"
 
 struct cvq_private_view {
-	char *path;   /* where it is: absolute, without symlinks */
-	char *folder; /* made for it, around it; NULL if it is in the source's place */
-	pid_t daemon; /* 0: none, or none any more */
-	int lifeline; /* the end that we hold */
-	int answers;  /* what the daemon says */
+	char *path;    /* where it is: absolute, without symlinks */
+	char *folder;  /* made for it, around it; NULL if it is in the source's place */
+	char *program; /* cvq-mount */
+	pid_t daemon;  /* 0: none, or none any more */
+	int lifeline;  /* the end that we hold */
+	int answers;   /* what the daemon says */
 };
 
 /*
- * Mounts a view of the source arguments->paths[0], with the options that were given: in
- * a private folder, or with --in-place in the source's own place.  Returns 0; or an exit
- * code, that of a signal that came in between too, after saying what is wrong.  End it
- * in any case.
+ * Decides where the view of the source arguments->paths[0] will be, in a private folder
+ * or with --in-place in the source's own place, and which program serves it: neither is
+ * sure to be found once we are in a mount namespace of our own.  Returns 0; or an exit
+ * code, after saying what is wrong.  End it in any case.
  */
+int cvq_private_view_plan(struct cvq_private_view *view,
+			  const struct cvq_arguments *arguments);
+
+/* Mounts it, with the options that were given.  Returns as above, also 128 and the number
+ * of a signal that came in between. */
 int cvq_private_view_mount(struct cvq_private_view *view,
 			   const struct cvq_arguments *arguments,
 			   const struct cvq_signals *signals);

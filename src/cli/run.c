@@ -88,10 +88,13 @@ static int run_program(const struct cvq_arguments *arguments, const char *folder
 	return cvq_supervise(words, folder, signals, view);
 }
 
-static int run(const struct cvq_arguments *arguments)
+/* Where the view is to be is known. */
+static int mount_and_run(const struct cvq_arguments *arguments,
+			 struct cvq_private_view *view)
 {
 	struct cvq_signals signals;
 	struct cvq_reason reason;
+	cleanup_free char *folder = arguments->in_place ? getcwd(NULL, 0) : NULL;
 	if (arguments->in_place && cvq_namespace_enter(&reason))
 		return cvq_fail(CVQ_EXIT_MOUNT, "--in-place", &reason);
 	cvq_err err = cvq_signals_take(&signals);
@@ -99,13 +102,20 @@ static int run(const struct cvq_arguments *arguments)
 		return cvq_fail_with(CVQ_EXIT_MOUNT, NULL,
 				     "signals cannot be read: %s (end other programs)",
 				     strerror(-err));
-	struct cvq_private_view view;
-	cleanup_free char *folder = arguments->in_place ? getcwd(NULL, 0) : NULL;
-	int code = cvq_private_view_mount(&view, arguments, &signals);
+	int code = cvq_private_view_mount(view, arguments, &signals);
 	if (!code)
-		code = run_program(arguments, folder, &signals, &view);
-	cvq_private_view_end(&view);
+		code = run_program(arguments, folder, &signals, view);
 	cvq_signals_release(&signals);
+	return code;
+}
+
+static int run(const struct cvq_arguments *arguments)
+{
+	struct cvq_private_view view;
+	int code = cvq_private_view_plan(&view, arguments);
+	if (!code)
+		code = mount_and_run(arguments, &view);
+	cvq_private_view_end(&view);
 	return code;
 }
 
