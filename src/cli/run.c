@@ -14,6 +14,7 @@
 #include "cli/private_view.h"
 #include "cli/signals.h"
 #include "cli/supervise.h"
+#include "cli/usage.h"
 
 static const char usage[] =
 	"usage: cvq run [options] SOURCE -- COMMAND...\n"
@@ -24,24 +25,9 @@ static const char usage[] =
 	"if there is no such program, 126 if it cannot be executed, 128 and the number of\n"
 	"the signal that killed it.\n"
 	"\n"
-	"  --in-place                COMMAND sees the view at SOURCE itself, so that no\n"
-	"                            path needs changing; nobody else sees it\n"
-	"  --quantize-hift           convert the vocoder too\n"
-	"  --convert GLOB            the files to convert (default *.pt)\n"
-	"  --keep GLOB               further files to pass through\n"
-	"  --keep-tensor GLOB        further tensors to keep in FP32\n"
-	"  --dtype fp16|bf16         what FP32 becomes\n"
-	"  --overflow inf|clamp      what numbers become that are too large for it\n"
-	"  --checksum seal|exact|none\n"
-	"                            how the archives' CRC-32 are made true\n"
-	"  --align source|BYTES      where a tensor's data starts\n"
-	"  --symlinks auto|follow|keep\n"
-	"                            links that leave SOURCE as the files they point to\n"
 	"  --timeout SECONDS         how long names and sizes may be cached\n"
-	"  --config FILE             the configuration, in place of ~/.config/cvq/cvq.ini\n"
-	"                            or /etc/cvq.ini\n"
-	"  -h, --help                print this\n"
-	"\n"
+	"  --in-place                COMMAND, and nobody else, sees the view at SOURCE\n"
+	"                            itself: no path needs changing\n" CVQ_POLICY_USAGE "\n"
 	"  cvq run pretrained_models/CosyVoice2-0.5B -- python3 webui.py --model_dir {}\n";
 
 /* The word with the path in place of each {}, to be freed; NULL if memory ran out. */

@@ -95,6 +95,9 @@ same "$work/bytes" "$work/out"
 run 0 "$original" -- sh -c 'ls /proc/$$/fd'
 sh -c 'ls /proc/$$/fd' >"$work/plain" 2>/dev/null </dev/null
 same "$work/plain" "$work/out"
+run 0 "$original" -- grep -E '^Sig(Blk|Ign|Cgt)' /proc/self/status
+grep -E '^Sig(Blk|Ign|Cgt)' /proc/self/status >"$work/plain"
+same "$work/plain" "$work/out"
 "$CVQ" run "$original" -- cmp {}/llm.pt "$work/image.pt" <&- >&- 2>&- ||
 	fail "closed streams are too much"
 
