@@ -34,7 +34,7 @@ static bool is_runtime_directory(const char *path)
 {
 	struct stat attributes;
 	return path && stat(path, &attributes) == 0 && S_ISDIR(attributes.st_mode) &&
-	       attributes.st_uid == geteuid();
+	       attributes.st_uid == geteuid() && access(path, W_OK) == 0;
 }
 
 /* Where a private folder can be made: a path to be freed; NULL if memory ran out. */
@@ -192,7 +192,8 @@ static int start_daemon(struct cvq_private_view *view,
 	if (child == 0)
 		exec_daemon(view, words, ends, signals);
 	if (child < 0)
-		return cvq_fail_with(CVQ_EXIT_MOUNT, NULL, "no process can be started: %s",
+		return cvq_fail_with(CVQ_EXIT_MOUNT, NULL,
+				     "no process can be started: %s (end others)",
 				     strerror(errno));
 	view->daemon = child;
 	return CVQ_EXIT_DONE;
@@ -242,12 +243,14 @@ int cvq_private_view_mount(struct cvq_private_view *view,
 {
 	int lifeline[2], answers[2];
 	if (pipe2(lifeline, O_CLOEXEC))
-		return cvq_fail_with(CVQ_EXIT_MOUNT, NULL, "no pipe can be made: %s",
+		return cvq_fail_with(CVQ_EXIT_MOUNT, NULL,
+				     "no pipe can be made: %s (end other programs)",
 				     strerror(errno));
 	view->lifeline = lifeline[1];
 	cleanup_fd int daemon_lifeline = lifeline[0];
 	if (pipe2(answers, O_CLOEXEC))
-		return cvq_fail_with(CVQ_EXIT_MOUNT, NULL, "no pipe can be made: %s",
+		return cvq_fail_with(CVQ_EXIT_MOUNT, NULL,
+				     "no pipe can be made: %s (end other programs)",
 				     strerror(errno));
 	view->answers = answers[0];
 	cleanup_fd int daemon_answers = answers[1];
