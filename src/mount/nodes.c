@@ -256,19 +256,13 @@ void cvq_node_reserve(struct cvq_node *node, int fd)
 		close(fd);
 }
 
-int cvq_node_claim(struct cvq_node *node, bool last)
+int cvq_node_claim(struct cvq_node *node)
 {
-	struct cvq_nodes *nodes = node->nodes;
-
-	pthread_mutex_lock(&nodes->mutex);
+	pthread_mutex_lock(&node->nodes->mutex);
 	int fd = node->reserved_fd;
-	if (fd >= 0 && last) {
-		node->reserved_fd = -1;
-		nodes->reserved--;
-	} else if (fd >= 0) {
+	if (fd >= 0)
 		fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-	}
-	pthread_mutex_unlock(&nodes->mutex);
+	pthread_mutex_unlock(&node->nodes->mutex);
 	return fd;
 }
 

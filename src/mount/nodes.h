@@ -85,9 +85,8 @@ void cvq_node_forget(struct cvq_nodes *nodes, uint64_t id, uint64_t lookups);
  */
 void cvq_node_reserve(struct cvq_node *node, int fd);
 
-/* Yields a descriptor of a file that was kept so, the kept one if it is the 'last'; or -1.
- */
-int cvq_node_claim(struct cvq_node *node, bool last);
+/* Yields a descriptor of a file that was kept so; or -1. */
+int cvq_node_claim(struct cvq_node *node);
 
 /*
  * The path of 'node', or of its child 'name' if that is not NULL.  Needs no lock:

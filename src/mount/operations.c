@@ -44,11 +44,12 @@ static cvq_err enter(struct cvq_context *context, struct cvq_node *parent, const
 {
 	for (int i = 0;; i++) {
 		cvq_err err = cvq_request_enter(context, parent, name, path, answer);
-		if (err || !S_ISREG(answer->attr.st_mode) ||
-		    !cvq_changed_lately(answer->attr.st_ctim))
+		if (err || !S_ISREG(answer->attr.st_mode))
 			return err;
 		cleanup_node struct cvq_node *node =
 			cvq_node_get(&context->nodes, answer->ino);
+		if (node->entry.version.at_rest)
+			return 0;
 		int fd = cvq_view_open_file(context->view, path, &node->entry);
 		if (fd >= 0)
 			cvq_node_reserve(node, fd);
@@ -171,8 +172,7 @@ static void close_file(fuse_req_t request, struct cvq_handle *file)
 static int open_version(struct cvq_context *context, const struct cvq_target *target)
 {
 	const struct cvq_entry *entry = &target->node->entry;
-	bool last = !cvq_changed_lately(entry->version.changed);
-	cleanup_fd int fd = cvq_node_claim(target->node, last);
+	cleanup_fd int fd = cvq_node_claim(target->node);
 	struct stat now;
 	if (fd >= 0 && !fstat(fd, &now) && cvq_version_unmodified(&entry->version, &now))
 		return steal_fd(fd);

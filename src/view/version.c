@@ -2,7 +2,20 @@
 #include "view/version.h"
 
 #include <errno.h>
-#include <math.h>
+
+struct cvq_version cvq_version_of(const struct stat *attributes)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_REALTIME_COARSE, &now);
+	return (struct cvq_version){
+		.device = attributes->st_dev,
+		.inode = attributes->st_ino,
+		.size = (uint64_t)attributes->st_size,
+		.modified = attributes->st_mtim,
+		.changed = attributes->st_ctim,
+		.at_rest = attributes->st_ctim.tv_sec + 2 < now.tv_sec,
+	};
+}
 
 /* Whether a change right now could get the same time as the last one has got. */
 static bool could_hide_a_change(struct timespec changed, struct timespec now)
@@ -25,13 +38,4 @@ cvq_err cvq_stat_settled(int fd, bool patient, struct stat *attributes)
 	clock_getres(CLOCK_REALTIME_COARSE, &tick);
 	nanosleep(&tick, NULL);
 	return -EAGAIN;
-}
-
-bool cvq_changed_lately(struct timespec changed)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_REALTIME_COARSE, &now);
-	double age = difftime(now.tv_sec, changed.tv_sec) +
-		     (double)(now.tv_nsec - changed.tv_nsec) / 1e9;
-	return fabs(age) < 0.2;
 }

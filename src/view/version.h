@@ -18,18 +18,15 @@ struct cvq_version {
 	uint64_t size;
 	struct timespec modified;
 	struct timespec changed; /* the inode: also moves when the file is renamed */
+	bool at_rest;            /* that was more than two seconds ago */
 };
 
-static inline struct cvq_version cvq_version_of(const struct stat *attributes)
-{
-	return (struct cvq_version){
-		.device = attributes->st_dev,
-		.inode = attributes->st_ino,
-		.size = (uint64_t)attributes->st_size,
-		.modified = attributes->st_mtim,
-		.changed = attributes->st_ctim,
-	};
-}
+/*
+ * The version that has these attributes.  A file is stamped when somebody begins to
+ * write, so what is seen of it shortly after may be half of what there will be.  Once
+ * that time is over, it is another version, of which nothing is known yet.
+ */
+struct cvq_version cvq_version_of(const struct stat *attributes);
 
 static inline bool cvq_same_time(struct timespec a, struct timespec b)
 {
@@ -41,7 +38,7 @@ static inline bool cvq_version_same(const struct cvq_version *a,
 {
 	return a->device == b->device && a->inode == b->inode && a->size == b->size &&
 	       cvq_same_time(a->modified, b->modified) &&
-	       cvq_same_time(a->changed, b->changed);
+	       cvq_same_time(a->changed, b->changed) && a->at_rest == b->at_rest;
 }
 
 /*
@@ -53,9 +50,6 @@ static inline bool cvq_version_same(const struct cvq_version *a,
  * or another negative errno.
  */
 cvq_err cvq_stat_settled(int fd, bool patient, struct stat *attributes);
-
-/* Whether that time of the last change is but a moment ago: 0.2 s. */
-bool cvq_changed_lately(struct timespec changed);
 
 /* How often to be patient: with a file that is written all the time it has an end. */
 #define CVQ_MOST_WAITS 10

@@ -88,3 +88,37 @@ if is_root && mount -t ramfs ramfs "$work/ramfs" 2>/dev/null; then
 	check_overwriting "$work/ramfs"
 	umount "$work/ramfs"
 fi
+
+# --- Written on and on under one time -------------------------------------------
+
+# A large write(2) stamps the file when it begins, and a mapping when its pages are
+# first written to. Who looks meanwhile sees one half, but nobody does for long.
+cp "$work/1.pt" "$original/written.pt"
+cp "$work/1.pt" "$original/written.bin"
+mount_view -o timeout=0
+"$PYTHON" - "$tests/torch" "$work" "$original" "$view" <<'END' || fail "what was half written stays"
+import mmap, sys, time
+tests, work, source, view = sys.argv[1:]
+sys.path.insert(0, tests)
+import versions
+
+def look(name):
+    with open(f"{view}/{name}", "rb") as file:
+        return versions.judge(file.read())
+
+data = {number: open(f"{work}/{number}.pt", "rb").read() for number in (1, 2)}
+mappings = []
+for name in "written.pt", "written.bin":
+    with open(f"{source}/{name}", "r+b") as file:
+        mapping = mmap.mmap(file.fileno(), 0)
+    mapping[:] = data[1]
+    print(f"{name}: {look(name)}", end="")
+    mapping[:] = data[2]
+    print(f", then {look(name)}")
+    mappings.append(mapping)
+time.sleep(3.1)
+for name, wanted in ("written.pt", "2"), ("written.bin", "fp32:2"):
+    if look(name) != wanted:
+        sys.exit(f"{name}: after three seconds it still is {look(name)}")
+END
+unmount_view

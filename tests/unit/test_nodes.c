@@ -295,23 +295,21 @@ static void test_reserved_descriptors(void **state)
 	cleanup_node struct cvq_node *root = get_root(nodes);
 	uint64_t id = look_up(root, "a", file_entry(10, 1));
 	cleanup_node struct cvq_node *node = cvq_node_get(nodes, id);
-	assert_int_equal(cvq_node_claim(node, true), -1);
+	assert_int_equal(cvq_node_claim(node), -1);
 
-	/* Each claim gets one of its own; the last one gets the one that was kept. */
+	/* One is kept, and each claim gets one of its own. */
 	int kept = open_null();
-	cvq_node_reserve(node, kept);
-	int claimed = cvq_node_claim(node, false);
-	assert_true(claimed >= 0 && claimed != kept);
-	close(claimed);
-	assert_int_equal(cvq_node_claim(node, true), kept);
-	assert_int_equal(cvq_node_claim(node, true), -1);
-	assert_int_equal(nodes->reserved, 0);
-
-	/* One that nobody claims is closed with its node, and a second one at once. */
 	cvq_node_reserve(node, kept);
 	int second = open_null();
 	cvq_node_reserve(node, second);
 	assert_true(is_open(kept) && !is_open(second));
+	for (int i = 0; i < 2; i++) {
+		cleanup_fd int claimed = cvq_node_claim(node);
+		assert_true(claimed >= 0 && claimed != kept);
+	}
+	assert_int_equal(nodes->reserved, 1);
+
+	/* It is closed with its node. */
 	cvq_node_forget(nodes, id, 1);
 	cvq_node_unref(steal_pointer(node));
 	assert_false(is_open(kept));
@@ -350,7 +348,7 @@ static void *trample(void *argument)
 		uint64_t id = node->id;
 		cvq_node_ref(node);
 		cvq_node_reserve(node, open_null());
-		int fd = cvq_node_claim(node, i % 2);
+		int fd = cvq_node_claim(node);
 		if (fd >= 0)
 			close(fd);
 		cvq_node_unref(node);
