@@ -129,14 +129,17 @@ expect_seen "a link that leads elsewhere" opening="1 2" holding=1
 
 # What the kernel has in its cache may still come, and then errors; nothing else. Only
 # who opens the file while it is being written finds what the source then is, or that
-# it does not hold still (ESTALE).
+# it does not hold still (ESTALE). Where the kernel reads by itself what is no
+# checkpoint just then, it sees the file grow.
+by_kernel=
+[[ $(status_of "$view" options) != *"'passthrough': True"* ]] || by_kernel="| SIZE| MIXED"
 read_by place.pt opening holding mapping
 dd if="$work/2.pt" of="$original/place.pt" bs=64K conv=notrunc status=none
-expect_seen "overwritten" opening="1( EIO| ESTALE| MIXED)* 2" holding="1 EIO" mapping="1 SIGBUS"
+expect_seen "overwritten" opening="1( EIO| ESTALE| MIXED$by_kernel)* 2" holding="1 EIO" mapping="1 SIGBUS"
 
 read_by place.pt opening holding mapping
 cat "$work/1.pt" >"$original/place.pt"
-expect_seen "emptied and written" opening="2( EIO| ESTALE| other)* 1" holding="2 EIO" mapping="2 SIGBUS"
+expect_seen "emptied and written" opening="2( EIO| ESTALE| other$by_kernel)* 1" holding="2 EIO" mapping="2 SIGBUS"
 
 # Pages in the kernel's cache stay those of the version that they were read from.
 read_by cached.pt cached
@@ -151,12 +154,12 @@ expect_seen "overwritten before the first read" waiting="open EIO"
 
 read_by grown.pt opening holding mapping
 echo "more than a checkpoint" >>"$original/grown.pt"
-expect_seen "grown" opening="1( EIO| ESTALE)* fp32:1" holding="1 EIO" mapping="1 SIGBUS"
+expect_seen "grown" opening="1( EIO| ESTALE$by_kernel)* fp32:1" holding="1 EIO" mapping="1 SIGBUS"
 same "$original/grown.pt" "$view/grown.pt"
 
 read_by cut.pt opening holding mapping
 truncate -s 100000 "$original/cut.pt"
-expect_seen "cut off" opening="1( EIO| ESTALE| other)* other" holding="1 EIO" mapping="1 SIGBUS"
+expect_seen "cut off" opening="1( EIO| ESTALE| other$by_kernel)* other" holding="1 EIO" mapping="1 SIGBUS"
 same "$original/cut.pt" "$view/cut.pt"
 
 [ "$(status_of "$view" errors)" -gt 0 ] || fail "the status counts no errors"
@@ -173,7 +176,7 @@ expect_seen "replaced, passed through" opening="fp32:1 fp32:2" holding=fp32:1 ma
 
 read_by model.bin opening holding
 dd if="$work/1.pt" of="$original/model.bin" bs=64K conv=notrunc status=none
-if [[ $(status_of "$view" options) == *"'passthrough': True"* ]]; then
+if [ -n "$by_kernel" ]; then
 	# The kernel reads the source by itself, for better or for worse.
 	expect_seen "overwritten, passed by the kernel" opening="fp32:2( .*)? fp32:1" \
 		holding="fp32:2( .*)? fp32:1"
