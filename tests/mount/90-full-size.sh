@@ -42,6 +42,7 @@ unmount_view
 
 # The strict readers, from a cold start.
 mount_view
+"$CVQ" status "$view" | grep -q 'converted' || fail "cvq status says nothing of the view"
 "$tools/zip_check" "$view/$llm" || fail "libzip finds a fault"
 unzip -tqq "$view/$llm" || fail "unzip finds a fault"
 unmount_view
@@ -58,6 +59,7 @@ sys.exit(code or kilobytes > 100_000 and f"{kilobytes} KiB of memory")' "$@" ||
 }
 lean "$CVQ" convert --quiet "$model" "$work/fp16"
 lean "$CVQ" verify --quiet "$model" "$work/fp16"
+"$CVQ" run "$model" -- cmp {}/llm.pt {}/llm-latest.pt || fail "cvq run shows something else"
 lean "$CVQ" inspect "$model/llm.pt" >"$work/inspect.out"
 grep -q 'llm.model.model.embed_tokens.weight' "$work/inspect.out" ||
 	fail "inspect does not list the embedding"
