@@ -269,10 +269,9 @@ static int fail_source(const struct conversion *conversion, const char *path, cv
 					     : strerror(-err));
 }
 
-static int write_file(struct conversion *conversion, const struct cvq_listed *listed)
+static int write_file(struct conversion *conversion, struct cvq_listed *listed)
 {
-	cleanup_fd int from =
-		cvq_view_open_file(conversion->view, listed->path, &listed->entry);
+	cleanup_fd int from = cvq_listed_open(conversion->view, listed);
 	if (from < 0)
 		return fail_source(conversion, listed->path, from);
 	cleanup_output struct cvq_output output;
@@ -328,7 +327,7 @@ static int write_folder(struct conversion *conversion, const struct cvq_listed *
 	return fail_output(conversion, listed->path, errno);
 }
 
-static int write_entry(struct conversion *conversion, const struct cvq_listed *listed)
+static int write_entry(struct conversion *conversion, struct cvq_listed *listed)
 {
 	switch (listed->entry.attributes.st_mode & S_IFMT) {
 	case S_IFREG:

@@ -124,3 +124,23 @@ int cvq_listing_none_converts(const char *directory, const struct cvq_policy *po
 			     "*.pt files)",
 			     so);
 }
+
+int cvq_listed_open(struct cvq_view *view, struct cvq_listed *listed)
+{
+	int fd = cvq_view_open_file(view, listed->path, &listed->entry);
+	if (fd != -ESTALE || listed->entry.version.at_rest)
+		return fd;
+	struct cvq_entry again;
+	if (cvq_view_lookup(view, listed->path, &again))
+		return -ESTALE;
+	struct cvq_version version = listed->entry.version;
+	version.at_rest = true;
+	if (!cvq_version_same(&version, &again.version) ||
+	    cvq_entry_converted(&again) != cvq_entry_converted(&listed->entry)) {
+		cvq_entry_release(&again);
+		return -ESTALE;
+	}
+	cvq_entry_release(&listed->entry);
+	listed->entry = again;
+	return cvq_view_open_file(view, listed->path, &listed->entry);
+}

@@ -52,9 +52,9 @@ static const char usage[] =
 /* ========================================================================== */
 
 static int verify_file(struct cvq_verification *verification, struct cvq_view *view,
-		       const struct cvq_listed *listed, struct cvq_subject *subject)
+		       struct cvq_listed *listed, struct cvq_subject *subject)
 {
-	cleanup_fd int fd = cvq_view_open_file(view, listed->path, &listed->entry);
+	cleanup_fd int fd = cvq_listed_open(view, listed);
 	if (fd < 0)
 		return cvq_verify_fail(subject->source_path, fd);
 	subject->fd = fd;
@@ -111,7 +111,7 @@ static int verify_folder(struct cvq_verification *verification,
 }
 
 static int verify_listed(struct cvq_verification *verification, struct cvq_view *view,
-			 const struct cvq_listed *listed)
+			 struct cvq_listed *listed)
 {
 	cleanup_free char *source_path = NULL, *view_path = NULL;
 	if (asprintf(&source_path, "%s/%s", verification->source,
