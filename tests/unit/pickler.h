@@ -25,9 +25,10 @@ static inline void emit_int(struct cvq_buffer *out, uint32_t number)
 	cvq_buffer_append_u32(out, number);
 }
 
-/* ('storage', torch.TYPE, key, 'cpu', numel) and BINPERSID */
-static inline void emit_storage(struct cvq_buffer *out, const char *type, const char *key,
-				uint32_t numel)
+/* A persistent id as far as it is the same in archives and streams: 'storage', torch.TYPE,
+ * key, 'cpu', numel, behind a mark. */
+static inline void emit_storage_fields(struct cvq_buffer *out, const char *type,
+				       const char *key, uint32_t numel)
 {
 	emit(out, "(");
 	emit_string(out, "storage");
@@ -37,6 +38,13 @@ static inline void emit_storage(struct cvq_buffer *out, const char *type, const 
 	emit_string(out, key);
 	emit_string(out, "cpu");
 	emit_int(out, numel);
+}
+
+/* ('storage', torch.TYPE, key, 'cpu', numel) and BINPERSID */
+static inline void emit_storage(struct cvq_buffer *out, const char *type, const char *key,
+				uint32_t numel)
+{
+	emit_storage_fields(out, type, key, numel);
 	emit(out, "tQ");
 }
 

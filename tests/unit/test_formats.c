@@ -19,14 +19,8 @@ static void emit_legacy_tensor(struct cvq_buffer *out, const char *name, const c
 			       const char *key, uint32_t numel)
 {
 	emit_string(out, name);
-	emit(out, "ctorch._utils\n_rebuild_tensor_v2\n((");
-	emit_string(out, "storage");
-	emit(out, "ctorch\n");
-	cvq_buffer_append(out, type, strlen(type));
-	emit(out, "\n");
-	emit_string(out, key);
-	emit_string(out, "cpu");
-	emit_int(out, numel);
+	emit(out, "ctorch._utils\n_rebuild_tensor_v2\n(");
+	emit_storage_fields(out, type, key, numel);
 	emit(out, "NtQ");
 	emit_view(out, 0, numel);
 }

@@ -451,12 +451,7 @@ static void nonsense_is_refused(void **state)
 /* ('storage', torch.FloatStorage, '0', 'cpu', 6, 'view') and BINPERSID */
 static void emit_legacy_storage(struct cvq_buffer *out, const char *view, size_t length)
 {
-	emit(out, "(");
-	emit_string(out, "storage");
-	emit(out, "ctorch\nFloatStorage\n");
-	emit_string(out, "94810");
-	emit_string(out, "cpu");
-	emit_int(out, 6);
+	emit_storage_fields(out, "FloatStorage", "94810", 6);
 	cvq_buffer_append(out, view, length);
 	emit(out, "tQ");
 }
