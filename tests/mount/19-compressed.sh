@@ -44,14 +44,7 @@ cmp "$view/llm.pt" <(cat "$view/llm.pt") || fail "the other file suffers"
 unmount_view
 
 # A damaged entry is an error, not other numbers.
-"$PYTHON" - "$original/packed.pt" <<-'EOF'
-	import sys, zipfile
-	with zipfile.ZipFile(sys.argv[1]) as archive:
-	    entry = max(archive.infolist(), key=lambda entry: entry.compress_size)
-	with open(sys.argv[1], "r+b") as file:
-	    file.seek(entry.header_offset + entry.compress_size // 2)
-	    file.write(b"damage!!")
-EOF
+damage_entry "$original/packed.pt"
 mount_view
 ! cat "$view/packed.pt" >/dev/null 2>&1 || fail "a damaged entry is read"
 [[ $(status_of "$view" last_error) == *"damaged"* ]] ||

@@ -268,14 +268,7 @@ expect 3 "$status" "exit code without room to inflate the source"
 says 'packed\.pt: it cannot be read: File too large '
 
 # Damaged where it is compressed: of a tensor, and the others are compared all the same.
-"$PYTHON" - "$work/copy/packed.pt" <<-'EOF'
-	import sys, zipfile
-	with zipfile.ZipFile(sys.argv[1]) as archive:
-	    entry = max(archive.infolist(), key=lambda entry: entry.compress_size)
-	with open(sys.argv[1], "r+b") as file:
-	    file.seek(entry.header_offset + entry.compress_size // 2)
-	    file.write(b"damage!!")
-EOF
+damage_entry "$work/copy/packed.pt"
 verify_json 1 "$work/source/packed.pt" "$work/copy/packed.pt"
 says "packed\.pt: 'layer\.weight' cannot be read: its compressed data is damaged$"
 ! grep -q special "$work/err" || fail "the other tensors suffer: $(cat "$work/err")"

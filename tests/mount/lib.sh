@@ -337,6 +337,19 @@ fixed()
 	done
 }
 
+# damage_entry ARCHIVE: the largest of its entries, in the middle of its payload.
+damage_entry()
+{
+	"$PYTHON" - "$1" <<-'EOF'
+		import sys, zipfile
+		with zipfile.ZipFile(sys.argv[1]) as archive:
+		    entry = max(archive.infolist(), key=lambda entry: entry.compress_size)
+		with open(sys.argv[1], "r+b") as file:
+		    file.seek(entry.header_offset + entry.compress_size // 2)
+		    file.write(b"damage!!")
+	EOF
+}
+
 # compare [OPTION...]: all checkpoints of the view with the source's.
 compare()
 {
