@@ -32,6 +32,13 @@ cvq_err cvq_plan_pickle(struct cvq_planning *planning, struct cvq_buffer *out)
 				  planning->reason);
 }
 
+unsigned cvq_plan_item_size(const struct cvq_planning *planning, size_t storage)
+{
+	return planning->edits[storage].convert
+		       ? 2
+		       : planning->checkpoint->storages[storage].item_size;
+}
+
 struct cvq_conversion *cvq_plan_conversion(struct cvq_planning *planning,
 					   const struct cvq_record *record)
 {

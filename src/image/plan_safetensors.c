@@ -9,19 +9,13 @@
 #include "checkpoint/safetensors.h"
 #include "image/planning.h"
 
-static unsigned item_size(const struct cvq_planning *planning, uint32_t index)
-{
-	return planning->edits[index].convert
-		       ? 2
-		       : planning->checkpoint->storages[index].item_size;
-}
-
 static int compare_items(const void *left, const void *right, void *context)
 {
 	const struct cvq_planning *planning = context;
 	uint32_t a = *(const uint32_t *)left;
 	uint32_t b = *(const uint32_t *)right;
-	unsigned a_size = item_size(planning, a), b_size = item_size(planning, b);
+	unsigned a_size = cvq_plan_item_size(planning, a);
+	unsigned b_size = cvq_plan_item_size(planning, b);
 	if (a_size != b_size)
 		return a_size > b_size ? -1 : 1;
 	uint64_t a_offset = planning->checkpoint->records[a].offset;

@@ -61,13 +61,6 @@ static bool is_computed(const struct cvq_planning *planning, size_t storage)
 		planning->checkpoint->storages[storage].word_size > 1);
 }
 
-static unsigned item_size(const struct cvq_planning *planning, size_t storage)
-{
-	return planning->edits[storage].convert
-		       ? 2
-		       : planning->checkpoint->storages[storage].item_size;
-}
-
 /* What gives the record of a storage that is computed its CRC. */
 static enum cvq_checksum checksum_of(const struct cvq_planning *planning, size_t storage)
 {
@@ -81,7 +74,7 @@ static void add_seals(struct cvq_planning *planning)
 {
 	for (size_t i = 0; i < planning->checkpoint->storage_count; i++) {
 		uint64_t numel = planning->checkpoint->storages[i].numel;
-		unsigned size = item_size(planning, i);
+		unsigned size = cvq_plan_item_size(planning, i);
 		if (is_computed(planning, i) &&
 		    checksum_of(planning, i) == CVQ_CHECKSUM_SEAL)
 			planning->edits[i].more_numel =
@@ -138,7 +131,7 @@ static cvq_err lay_out_computed(struct zip_planning *zip, const struct cvq_recor
 	struct cvq_planning *planning = zip->shared;
 	struct cvq_layout *layout = &planning->layout;
 	size_t storage = (size_t)record->storage;
-	unsigned size = item_size(planning, storage);
+	unsigned size = cvq_plan_item_size(planning, storage);
 	uint64_t bytes = planning->checkpoint->storages[storage].numel * size;
 	if (bytes == 0)
 		return lay_out_literal(zip, record->name, NULL, 0);

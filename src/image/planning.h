@@ -29,6 +29,9 @@ cvq_err cvq_plan_safetensors(struct cvq_planning *planning);
 /* Appends the pickle, edited, to 'out'. */
 cvq_err cvq_plan_pickle(struct cvq_planning *planning, struct cvq_buffer *out);
 
+/* Bytes of an element of the storage in the image. */
+unsigned cvq_plan_item_size(const struct cvq_planning *planning, size_t storage);
+
 /*
  * Adds the conversion of the record's storage, whose numbers are laid out next, and
  * returns it; cvq_plan_numbers() lays them out.
