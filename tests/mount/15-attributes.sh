@@ -61,7 +61,7 @@ stat -f "$view" >/dev/null || fail "statfs fails"
 # The source's own extended attributes, and cvq's beside them.
 if setfattr -n user.note -v "a note" "$original/a/model.pt" 2>/dev/null; then
 	expect "a note" "$(getfattr --only-values -n user.note "$view/a/model.pt")" "user.note"
-	getfattr -d "$view/a/model.pt" 2>/dev/null | grep -q '^user.note=' ||
+	getfattr -d "$view/a/model.pt" 2>/dev/null | matches '^user.note=' ||
 		fail "user.note is not listed"
 fi
 unmount_view

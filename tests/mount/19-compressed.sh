@@ -22,7 +22,7 @@ compare --expect converted
 unzip -tq "$view/packed.pt" || fail "a checksum is wrong"
 cp "$view/packed.pt" "$work/whole.pt"
 [ -z "$(ls -A "$work/spill")" ] || fail "the spill file has a name"
-readlink "/proc/$daemon/fd/"* | grep -q "^$work/spill/" ||
+readlink "/proc/$daemon/fd/"* | matches "^$work/spill/" ||
 	fail "the spill file is not in TMPDIR"
 unmount_view
 

@@ -90,7 +90,7 @@ shuf -n 300 "$work/list" | while read -r name _; do
 	cmp "$original/$name" "$view/$name"
 done || fail "one of 300 files differs"
 check_descriptors
-if ! ldd "$CVQ_MOUNT" | grep -q -e libasan -e libtsan; then
+if ! ldd "$CVQ_MOUNT" | matches -e libasan -e libtsan; then
 	[ "$second" -lt 150000 ] || fail "the daemon takes $second KiB for 100,000 files"
 	[ "$second" -lt $((first * 5 / 4)) ] ||
 		fail "each listing takes more memory: $first, then $second KiB"

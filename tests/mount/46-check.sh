@@ -65,7 +65,7 @@ check()
 # shows MARK CHECK FILE SENTENCE: one line of the table.
 shows()
 {
-	grep -F -- "$4" "$work/out" | grep -q "^$1 $2 *  ${3//./\\.}  " ||
+	grep -F -- "$4" "$work/out" | matches "^$1 $2 *  ${3//./\\.}  " ||
 		fail "no line '$1 $2 $3 ... $4 ...' in: $(cat "$work/out")"
 }
 
@@ -74,7 +74,7 @@ faulty()
 {
 	check 1 "$package"
 	shows ✗ "$@"
-	tail -n 1 "$work/out" | grep -q ' is no complete .*: [0-9]* faults\?$' ||
+	tail -n 1 "$work/out" | matches ' is no complete .*: [0-9]* faults\?$' ||
 		fail "the last line is: $(tail -n 1 "$work/out")"
 	! grep '^✗' "$work/out" | grep -v ' (.*)$' || fail "a fault without what to do"
 	failed+=" $1"
@@ -355,8 +355,8 @@ done
 
 # --- The program ----------------------------------------------------------------
 
-LC_ALL=C "$CVQ" check "$original/$first" | grep -q '^ok    kind ' || fail "no table in ASCII"
-! LC_ALL=C "$CVQ" check "$original/$first" | grep -q '[^ -~]' || fail "more than ASCII"
+LC_ALL=C "$CVQ" check "$original/$first" | matches '^ok    kind ' || fail "no table in ASCII"
+! LC_ALL=C "$CVQ" check "$original/$first" | matches '[^ -~]' || fail "more than ASCII"
 
 # refuses CODE WORD ARGUMENT...
 refuses()
@@ -376,4 +376,4 @@ refuses 2 --nonsense --nonsense "$original/$first"
 refuses 2 --force --force "$original/$first"
 refuses 3 "$work/none" "$work/none"
 refuses 3 directory "$original/$first/llm.pt"
-"$CVQ" check --help | grep -q 'cvq check ' || fail "no help"
+"$CVQ" check --help | matches 'cvq check ' || fail "no help"

@@ -42,7 +42,7 @@ unmount_view
 
 # The strict readers, from a cold start.
 mount_view
-"$CVQ" status "$view" | grep -q 'converted' || fail "cvq status says nothing of the view"
+"$CVQ" status "$view" | matches 'converted' || fail "cvq status says nothing of the view"
 "$tools/zip_check" "$view/$llm" || fail "libzip finds a fault"
 unzip -tqq "$view/$llm" || fail "unzip finds a fault"
 unmount_view

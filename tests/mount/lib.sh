@@ -30,6 +30,13 @@ fail()
 	exit 1
 }
 
+# For the end of a pipe. grep -q ends at the first line found, and with pipefail the
+# whole has failed if the side before it still has something to say.
+matches()
+{
+	grep "$@" >/dev/null
+}
+
 skip()
 {
 	echo "SKIPPED: $*"
@@ -130,7 +137,7 @@ is_mounted()
 
 	path=${path// /\\040}
 	path=${path//$'\t'/\\011}
-	list_mounts | grep -qxF -- "${path//$'\n'/\\012}"
+	list_mounts | matches -xF -- "${path//$'\n'/\\012}"
 }
 
 # The daemons of this case: cvq-mount processes that name our folder.
