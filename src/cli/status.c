@@ -212,11 +212,14 @@ static void add_options(struct cvq_table *table, json_t *options)
 
 static void add_activity(struct cvq_table *table, const json_t *status)
 {
-	char text[160], read[CVQ_HUMAN_SIZE], converted[CVQ_HUMAN_SIZE];
-	snprintf(text, sizeof(text), "%" PRIu64 " (%s read from the source, %s converted)",
+	char text[160], read[CVQ_HUMAN_SIZE], converted[CVQ_HUMAN_SIZE],
+		ahead[CVQ_HUMAN_SIZE];
+	snprintf(text, sizeof(text),
+		 "%" PRIu64 " (%s read from the source, %s converted, %s ahead of readers)",
 		 count_of(status, "reads"),
 		 cvq_human_size(count_of(status, "bytes_read"), read),
-		 cvq_human_size(count_of(status, "bytes_converted"), converted));
+		 cvq_human_size(count_of(status, "bytes_converted"), converted),
+		 cvq_human_size(count_of(status, "bytes_ahead"), ahead));
 	add_line(table, "reads", text);
 	snprintf(text, sizeof(text), "50 %% within %.0f us, 90 %% %.0f us, 99 %% %.0f us",
 		 json_number_value(json_object_get(status, "read_p50_us")),

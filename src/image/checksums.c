@@ -90,6 +90,20 @@ void cvq_checksums_remember(struct cvq_conversion *conversion, const void *bytes
 	}
 }
 
+bool cvq_checksums_known(struct cvq_conversion *conversion, uint64_t start, uint64_t end)
+{
+	const _Atomic uint32_t *crcs = page_crcs(conversion);
+	uint64_t pages = page_count(conversion);
+	for (uint64_t page = 0; page < pages; page++) {
+		bool within = conversion->start + page_start(conversion, page) >= start &&
+			      conversion->start + page_start(conversion, page + 1) <= end;
+		if (!within &&
+		    (!crcs || !atomic_load_explicit(&crcs[page], memory_order_relaxed)))
+			return false;
+	}
+	return true;
+}
+
 /* The CRCs of a group of pages, remembered or computed. */
 static cvq_err group_crcs(const struct cvq_image *image, struct cvq_conversion *conversion,
 			  const struct cvq_source *source, uint64_t page, unsigned count,

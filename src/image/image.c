@@ -266,6 +266,21 @@ static struct range find_range(const struct cvq_image *image, void *buffer, size
 	return range;
 }
 
+bool cvq_image_is_at_hand(struct cvq_image *image, size_t length, uint64_t offset)
+{
+	if (offset >= image->summary.view_size || length == 0)
+		return true;
+	struct range range = find_range(image, NULL, length, offset);
+	for (size_t i = range.first; i <= range.last; i++) {
+		const struct cvq_extent *extent = &image->extents[i];
+		if (cvq_extent_is_computed(extent) &&
+		    !cvq_checksums_known(&image->conversions[extent->origin], range.start,
+					 range.end))
+			return false;
+	}
+	return true;
+}
+
 cvq_err cvq_image_read_numbers(struct cvq_image *image, const struct cvq_source *source,
 			       void *buffer, size_t length, uint64_t offset)
 {

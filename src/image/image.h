@@ -70,6 +70,12 @@ const struct cvq_image_summary *cvq_image_summary(const struct cvq_image *image)
 ssize_t cvq_image_read(struct cvq_image *image, const struct cvq_source *source,
 		       void *buffer, size_t length, uint64_t offset);
 
+/*
+ * Whether to read that range takes no more than that range: no seal or checksum in it
+ * is of numbers outside of it that nobody has read yet.
+ */
+bool cvq_image_is_at_hand(struct cvq_image *image, size_t length, uint64_t offset);
+
 /* What cvq_image_write() tells and is told meanwhile. */
 struct cvq_write_watch {
 	/* Called now and then by the calling thread, with the bytes written so far; false

@@ -123,6 +123,9 @@ cvq_err cvq_zip_directory(struct cvq_layout *layout, const struct cvq_zip_entry 
 void cvq_checksums_remember(struct cvq_conversion *conversion, const void *bytes,
 			    uint64_t first, size_t length);
 
+/* Whether the CRCs of all pages but those within [start, end) of the image are known. */
+bool cvq_checksums_known(struct cvq_conversion *conversion, uint64_t start, uint64_t end);
+
 /* Releases what was remembered. */
 void cvq_checksums_forget(struct cvq_conversion *conversion);
 

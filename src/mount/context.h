@@ -5,9 +5,9 @@
 #ifndef CVQ_MOUNT_CONTEXT_H
 #define CVQ_MOUNT_CONTEXT_H
 
-#include <pthread.h>
-
 #include "base/log.h"
+#include "mount/ahead.h"
+#include "mount/buffers.h"
 #include "mount/handles.h"
 #include "mount/lifeline.h"
 #include "mount/nodes.h"
@@ -23,7 +23,6 @@ struct cvq_context {
 	char *mountpoint; /* absolute */
 	struct cvq_log log;
 	struct cvq_census census;
-	pthread_key_t buffers; /* see request.h */
 	/* Each looks after its own threads: */
 	struct cvq_view *view;
 	struct cvq_nodes nodes;
@@ -31,6 +30,8 @@ struct cvq_context {
 	struct cvq_statistics statistics;
 	struct cvq_passthrough passthrough;
 	struct cvq_lifeline lifeline;
+	struct cvq_buffers buffers;
+	struct cvq_ahead ahead;
 };
 
 #endif

@@ -139,14 +139,19 @@ static void reply_listing(fuse_req_t request, size_t size, off_t offset,
 			  bool (*add)(struct listing *, const struct cvq_name *))
 {
 	struct cvq_context *context = cvq_request_context(request);
+	cleanup_answer struct cvq_answer *answer = cvq_answer_take(&context->buffers, size);
+	if (!answer) {
+		fuse_reply_err(request, ENOMEM);
+		return;
+	}
 	struct listing listing = {
 		.request = request,
 		.context = context,
 		.handle = cvq_request_handle(info),
-		.buffer = cvq_request_buffer(context, size),
+		.buffer = cvq_answer_bytes(answer),
 		.size = size,
 	};
-	cvq_err err = listing.buffer ? list(&listing, offset, add) : -ENOMEM;
+	cvq_err err = list(&listing, offset, add);
 	if (err)
 		fuse_reply_err(request, -err);
 	else

@@ -221,6 +221,27 @@ static void op_release(fuse_req_t request, fuse_ino_t id, struct fuse_file_info 
 	fuse_reply_err(request, 0);
 }
 
+/* Answers; the buffer is free for others before anything else is done. */
+static void answer_read(struct cvq_context *context, fuse_req_t request,
+			const struct cvq_handle *file, size_t size, uint64_t offset)
+{
+	cleanup_answer struct cvq_answer *answer = cvq_answer_take(&context->buffers, size);
+	if (!answer) {
+		fuse_reply_err(request, ENOMEM);
+		return;
+	}
+	struct cvq_reason reason;
+	void *bytes = cvq_answer_bytes(answer);
+	ssize_t got = cvq_view_read(context->view, &file->node->entry, file->fd, bytes,
+				    size, offset, &reason);
+	if (got < 0) {
+		cvq_request_report(context, file->node, &reason);
+		fuse_reply_err(request, (int)-got);
+	} else {
+		fuse_reply_buf(request, bytes, (size_t)got);
+	}
+}
+
 static void op_read(fuse_req_t request, fuse_ino_t id, size_t size, off_t offset,
 		    struct fuse_file_info *info)
 {
@@ -229,21 +250,12 @@ static void op_read(fuse_req_t request, fuse_ino_t id, size_t size, off_t offset
 	struct cvq_handle *file = cvq_request_handle(info);
 	uint64_t began = cvq_statistics_clock();
 
-	void *buffer = cvq_request_buffer(context, size);
-	if (!buffer) {
-		fuse_reply_err(request, ENOMEM);
-		return;
-	}
-	struct cvq_reason reason;
-	ssize_t got = cvq_view_read(context->view, &file->node->entry, file->fd, buffer,
-				    size, (uint64_t)offset, &reason);
-	if (got < 0) {
-		cvq_request_report(context, file->node, &reason);
-		fuse_reply_err(request, (int)-got);
-		return;
-	}
-	fuse_reply_buf(request, buffer, (size_t)got);
+	struct cvq_run run = {0};
+	if (!(info->flags & O_DIRECT)) /* which never looks into the cache */
+		run = cvq_ahead_note(&context->ahead, file, (uint64_t)offset, size);
+	answer_read(context, request, file, size, (uint64_t)offset);
 	cvq_statistics_count_read(&context->statistics, began);
+	cvq_ahead_run(context, &run);
 }
 
 /* ========================================================================== */

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 /* A node that is one version of a file keeps its attributes for good. */
 #define ONE_DAY (24.0 * 60 * 60)
@@ -54,44 +53,6 @@ cvq_err cvq_request_enter(struct cvq_context *context, struct cvq_node *parent,
 	if (!err)
 		answer->ino = node->id;
 	return err;
-}
-
-/* ========================================================================== */
-/*                                   Buffers                                  */
-/* ========================================================================== */
-
-struct buffer {
-	size_t size;
-	_Alignas(64) char bytes[];
-};
-
-cvq_err cvq_request_buffers_init(struct cvq_context *context)
-{
-	return -pthread_key_create(&context->buffers, free);
-}
-
-void cvq_request_buffers_release(struct cvq_context *context)
-{
-	free(pthread_getspecific(context->buffers));
-	pthread_key_delete(context->buffers);
-}
-
-void *cvq_request_buffer(struct cvq_context *context, size_t size)
-{
-	struct buffer *buffer = pthread_getspecific(context->buffers);
-	if (buffer && buffer->size >= size)
-		return buffer->bytes;
-
-	free(buffer);
-	pthread_setspecific(context->buffers, NULL);
-	size_t whole = (sizeof(*buffer) + size + 63) & ~(size_t)63;
-	buffer = aligned_alloc(64, whole);
-	if (!buffer || pthread_setspecific(context->buffers, buffer)) {
-		free(buffer);
-		return NULL;
-	}
-	buffer->size = size;
-	return buffer->bytes;
 }
 
 /* ========================================================================== */

@@ -46,17 +46,6 @@ cvq_err cvq_request_enter(struct cvq_context *context, struct cvq_node *parent,
 			  const char *name, const char *path,
 			  struct fuse_entry_param *answer);
 
-/*
- * Memory for an answer of 'size' bytes, kept for the next request of this thread:
- * to map and unmap it every time would cost more than to fill it.  NULL if there
- * is none.
- */
-void *cvq_request_buffer(struct cvq_context *context, size_t size);
-
-/* Sets up and takes down what cvq_request_buffer() needs.  Returns 0 or -ENOMEM. */
-cvq_err cvq_request_buffers_init(struct cvq_context *context);
-void cvq_request_buffers_release(struct cvq_context *context);
-
 /* Counts an error of reading 'node', and logs it if it is the first of that file. */
 void cvq_request_report(struct cvq_context *context, struct cvq_node *node,
 			const struct cvq_reason *reason);

@@ -145,10 +145,11 @@ static json_t *describe_activity(struct cvq_context *context)
 	struct cvq_statistics *statistics = &context->statistics;
 	const struct cvq_counters *counters = cvq_view_counters(context->view);
 
-	return json_pack("{s:I, s:I, s:I, s:I, s:o, s:f, s:f, s:f}", "reads",
+	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:o, s:f, s:f, s:f}", "reads",
 			 (json_int_t)cvq_statistics_reads(statistics), "bytes_read",
 			 (json_int_t)atomic_load(&counters->bytes_read), "bytes_converted",
-			 (json_int_t)atomic_load(&counters->bytes_converted), "errors",
+			 (json_int_t)atomic_load(&counters->bytes_converted), "bytes_ahead",
+			 (json_int_t)cvq_ahead_bytes(&context->ahead), "errors",
 			 (json_int_t)atomic_load(&statistics->errors), "last_error",
 			 describe_last_error(statistics), "read_p50_us",
 			 cvq_statistics_quantile(statistics, 0.5), "read_p90_us",

@@ -67,12 +67,12 @@ void cvq_op_getxattr(fuse_req_t request, fuse_ino_t id, const char *name, size_t
 		reply_own_value(request, target.node, size);
 		return;
 	}
-	void *buffer = cvq_request_buffer(context, size);
-	ssize_t length =
-		buffer ? cvq_view_get_xattr(context->view, target.path, &target.node->entry,
-					    name, buffer, size)
-		       : -ENOMEM;
-	reply_value(request, buffer, length, size);
+	cleanup_answer struct cvq_answer *answer = cvq_answer_take(&context->buffers, size);
+	void *value = answer ? cvq_answer_bytes(answer) : NULL;
+	ssize_t length = answer ? cvq_view_get_xattr(context->view, target.path,
+						     &target.node->entry, name, value, size)
+				: -ENOMEM;
+	reply_value(request, value, length, size);
 }
 
 void cvq_op_listxattr(fuse_req_t request, fuse_ino_t id, size_t size)
@@ -80,13 +80,15 @@ void cvq_op_listxattr(fuse_req_t request, fuse_ino_t id, size_t size)
 	struct cvq_context *context = cvq_request_context(request);
 	cleanup_target struct cvq_target target;
 	cvq_err err = cvq_request_target(request, id, NULL, &target);
-	char *names = cvq_request_buffer(context, XATTR_LIST_MAX);
-	if (!err && !names)
+	cleanup_answer struct cvq_answer *answer =
+		cvq_answer_take(&context->buffers, XATTR_LIST_MAX);
+	if (!err && !answer)
 		err = -ENOMEM;
 	if (err) {
 		fuse_reply_err(request, -err);
 		return;
 	}
+	char *names = cvq_answer_bytes(answer);
 	const char *own = own_name(target.node);
 	size_t own_size = own ? strlen(own) + 1 : 0;
 	if (own)

@@ -349,6 +349,12 @@ ssize_t cvq_view_read(struct cvq_view *view, const struct cvq_entry *entry, int 
 				offset, reason);
 }
 
+bool cvq_entry_is_at_hand(const struct cvq_entry *entry, size_t length, uint64_t offset)
+{
+	return !cvq_entry_converted(entry) ||
+	       cvq_image_is_at_hand(entry->verdict->image, length, offset);
+}
+
 char *cvq_view_describe(const struct cvq_view *view, const struct cvq_entry *entry)
 {
 	return cvq_verdict_describe(entry->verdict, view->policy, entry->version.size,

@@ -145,6 +145,10 @@ ssize_t cvq_view_read(struct cvq_view *view, const struct cvq_entry *entry, int 
 		      void *buffer, size_t length, uint64_t offset,
 		      struct cvq_reason *reason);
 
+/* Whether to read that range is worth its while before somebody asks for it: all of the
+ * work would be for its own bytes. */
+bool cvq_entry_is_at_hand(const struct cvq_entry *entry, size_t length, uint64_t offset);
+
 /* Whether this process may access the entry so (as access(2), for its effective ids). */
 cvq_err cvq_view_access(struct cvq_view *view, const char *path,
 			const struct cvq_entry *entry, int mode);
