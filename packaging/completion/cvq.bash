@@ -31,8 +31,8 @@ _cvq_values()
 	--align) words="source 16 32 64 128 256 512 1024 2048 4096" ;;
 	--symlinks) words="auto follow keep" ;;
 	-o)
-		words="allow_other allow_root auto_unmount check default_permissions fsname=
-			max_threads= nonempty noexec"
+		words="allow_other allow_root auto_unmount check default_permissions direct_io
+			drop_source_cache fsname= max_threads= nonempty noexec"
 		;;
 	--config)
 		mapfile -t COMPREPLY < <(compgen -f -- "$2")

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "mount/context.h"
+#include "mount/sourcecache.h"
 
 /* Shorter requests are of somebody who looks around, or who has just begun. */
 #define SHORTEST_REQUEST (64u << 10)
@@ -196,6 +197,7 @@ static bool store_piece(struct cvq_context *context, const struct cvq_run *run,
 				       &bytes, 0))
 		return false; /* nobody knows the file any more */
 	count(&context->ahead, length);
+	cvq_source_cache_used(context, run->node, run->fd, length);
 	return true;
 }
 

@@ -151,11 +151,10 @@ static int mount_view(struct cvq_context *context, const struct stat *before,
 	if (err)
 		return fail(context, EXIT_MOUNT, context->options->mountpoint, &reason);
 
-	dev_t device;
 	struct cvq_entry root;
-	err = cvq_mountpoint_device(context->mountpoint, &device);
+	err = cvq_mountpoint_device(context->mountpoint, &context->device);
 	if (!err) {
-		cvq_view_set_mount(context->view, device, before);
+		cvq_view_set_mount(context->view, context->device, before);
 		err = cvq_view_lookup(context->view, "", &root);
 	}
 	err = err ? err : cvq_nodes_init(&context->nodes, &root);

@@ -34,6 +34,7 @@ struct cvq_node {
 	atomic_flag reported; /* an error of this file is in the log already */
 	int backing_id;       /* these two belong to passthrough.c */
 	unsigned open_files;
+	_Atomic uint64_t undropped; /* this one to sourcecache.c */
 	/* Guarded by nodes->mutex: */
 	uint64_t lookups;    /* what the kernel remembers */
 	uint64_t references; /* ours */

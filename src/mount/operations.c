@@ -7,7 +7,9 @@
 #include <errno.h>
 #include <fcntl.h>
 
+#include "mount/readahead.h"
 #include "mount/request.h"
+#include "mount/sourcecache.h"
 
 /* The kernel queues 12 background reads by default, which keeps many readers waiting. */
 #define BACKGROUND_REQUESTS 64
@@ -23,6 +25,10 @@ static void op_init(void *userdata, struct fuse_conn_info *connection)
 #ifdef FUSE_CAP_NO_EXPORT_SUPPORT
 	/* File handles outlive nodes, and a forgotten node cannot be found again. */
 	connection->want |= connection->capable & FUSE_CAP_NO_EXPORT_SUPPORT;
+#endif
+#ifdef FUSE_CAP_DIRECT_IO_ALLOW_MMAP
+	if (context->options->direct_io)
+		connection->want |= connection->capable & FUSE_CAP_DIRECT_IO_ALLOW_MMAP;
 #endif
 	cvq_passthrough_negotiate(&context->passthrough, connection);
 }
@@ -164,6 +170,7 @@ static void op_statfs(fuse_req_t request, fuse_ino_t id)
 static void close_file(fuse_req_t request, struct cvq_handle *file)
 {
 	struct cvq_context *context = cvq_request_context(request);
+	cvq_source_cache_closed(context, file->node, file->fd);
 	cvq_passthrough_close(&context->passthrough, request, file->node);
 	cvq_handle_close(&context->handles, file);
 }
@@ -196,7 +203,8 @@ static cvq_err open_file(fuse_req_t request, fuse_ino_t id, struct fuse_file_inf
 	if (!file)
 		return -ENOMEM;
 	info->fh = (uintptr_t)file;
-	info->keep_cache = 1; /* the cached pages are of this very version */
+	info->direct_io = context->options->direct_io;
+	info->keep_cache = !info->direct_io; /* cached pages are of this very version */
 	info->noflush = 1;
 	cvq_passthrough_open(&context->passthrough, request, file->node, fd, info);
 	return 0;
@@ -205,6 +213,9 @@ static cvq_err open_file(fuse_req_t request, fuse_ino_t id, struct fuse_file_inf
 /* -ESTALE makes the kernel look the name up again and come back with another node. */
 static void op_open(fuse_req_t request, fuse_ino_t id, struct fuse_file_info *info)
 {
+	struct cvq_context *context = cvq_request_context(request);
+	if (!atomic_flag_test_and_set(&context->read_ahead_raised))
+		cvq_read_ahead_raise(context->device);
 	cvq_err err = open_file(request, id, info);
 	if (err)
 		fuse_reply_err(request, -err);
@@ -221,7 +232,7 @@ static void op_release(fuse_req_t request, fuse_ino_t id, struct fuse_file_info 
 	fuse_reply_err(request, 0);
 }
 
-/* Answers; the buffer is free for others before anything else is done. */
+/* Answers, and then 'file' may be gone; the buffer is free for others at once. */
 static void answer_read(struct cvq_context *context, fuse_req_t request,
 			const struct cvq_handle *file, size_t size, uint64_t offset)
 {
@@ -238,6 +249,7 @@ static void answer_read(struct cvq_context *context, fuse_req_t request,
 		cvq_request_report(context, file->node, &reason);
 		fuse_reply_err(request, (int)-got);
 	} else {
+		cvq_source_cache_used(context, file->node, file->fd, (size_t)got);
 		fuse_reply_buf(request, bytes, (size_t)got);
 	}
 }
@@ -251,7 +263,8 @@ static void op_read(fuse_req_t request, fuse_ino_t id, size_t size, off_t offset
 	uint64_t began = cvq_statistics_clock();
 
 	struct cvq_run run = {0};
-	if (!(info->flags & O_DIRECT)) /* which never looks into the cache */
+	/* Some readers never look into the cache. */
+	if (!context->options->direct_io && !(info->flags & O_DIRECT))
 		run = cvq_ahead_note(&context->ahead, file, (uint64_t)offset, size);
 	answer_read(context, request, file, size, (uint64_t)offset);
 	cvq_statistics_count_read(&context->statistics, began);

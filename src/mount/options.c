@@ -48,7 +48,7 @@ const char cvq_mount_usage[] =
 	"options:\n"
 	"                            allow_other, allow_root, default_permissions,\n"
 	"                            auto_unmount, nonempty, noexec, fsname=NAME,\n"
-	"                            max_threads=N\n"
+	"                            max_threads=N, direct_io, drop_source_cache\n"
 	"  -h, --help                print this\n"
 	"  -V, --version             print the version\n"
 	"\n"
@@ -132,6 +132,8 @@ static const struct own_option {
 	{"auto-unmount", 0, FLAG(auto_unmount), NULL},
 	{"nonempty", 0, FLAG(nonempty), NULL},
 	{"noexec", 0, FLAG(noexec), NULL},
+	{"direct-io", 0, FLAG(direct_io), NULL},
+	{"drop-source-cache", 0, FLAG(drop_source_cache), NULL},
 	{"check", 0, FLAG(check), NULL},
 	{"config", 0, 0, set_config},
 	{"fsname", 0, 0, set_fsname},

@@ -25,9 +25,11 @@ struct cvq_mount_options {
 	bool auto_unmount;
 	bool nonempty;
 	bool noexec;
-	bool check;           /* mount complete packages only */
-	char *fsname;         /* shown in place of the source's path, or NULL */
-	unsigned max_threads; /* 0: as the machine has processors */
+	bool direct_io;         /* no page cache of the view ... */
+	bool drop_source_cache; /* ... or of the source, once it is converted */
+	bool check;             /* mount complete packages only */
+	char *fsname;           /* shown in place of the source's path, or NULL */
+	unsigned max_threads;   /* 0: as the machine has processors */
 	/* Of "cvq run", see lifeline.h; no others should need them, so --help is silent: */
 	int lifeline; /* a descriptor, or -1 */
 	bool remove_mountpoint;

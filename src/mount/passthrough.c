@@ -55,8 +55,8 @@ void cvq_passthrough_open(struct cvq_passthrough *passthrough, fuse_req_t reques
 	if (node->open_files++ == 0)
 		node->backing_id = open_backing(passthrough, request, fd);
 	info->backing_id = node->backing_id;
-	if (info->backing_id)
-		info->keep_cache = 0; /* the pages of the source itself are used */
+	if (info->backing_id) /* the pages of the source itself are used */
+		info->keep_cache = info->direct_io = 0;
 	pthread_mutex_unlock(&passthrough->mutex);
 }
 

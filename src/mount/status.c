@@ -118,17 +118,20 @@ static json_t *describe_options(const struct cvq_context *context)
 	const char *config = context->options->config;
 	json_t *align = policy->align ? json_integer(policy->align) : json_string("source");
 
-	return json_pack("{s:o, s:s, s:s, s:s, s:o, s:s, s:f, s:o, s:o, s:o, s:o, s:b}",
-			 "config", config ? cvq_json_text(config) : json_null(), "dtype",
-			 cvq_dtype_name(policy->dtype), "overflow",
-			 cvq_overflow_name(policy->overflow), "checksum",
-			 cvq_checksum_name(policy->checksum), "align", align, "symlinks",
-			 cvq_symlinks_name(policy->symlinks), "timeout", policy->timeout,
-			 "convert", describe_patterns(&policy->convert_files), "keep",
-			 describe_patterns(&policy->keep_files), "keep_tensor",
-			 describe_patterns(&policy->keep_tensors), "alias",
-			 describe_aliases(&policy->aliases), "passthrough",
-			 (int)context->passthrough.negotiated);
+	return json_pack(
+		"{s:o, s:s, s:s, s:s, s:o, s:s, s:f, s:o, s:o, s:o, s:o, s:b, s:b, s:b}",
+		"config", config ? cvq_json_text(config) : json_null(), "dtype",
+		cvq_dtype_name(policy->dtype), "overflow",
+		cvq_overflow_name(policy->overflow), "checksum",
+		cvq_checksum_name(policy->checksum), "align", align, "symlinks",
+		cvq_symlinks_name(policy->symlinks), "timeout", policy->timeout, "convert",
+		describe_patterns(&policy->convert_files), "keep",
+		describe_patterns(&policy->keep_files), "keep_tensor",
+		describe_patterns(&policy->keep_tensors), "alias",
+		describe_aliases(&policy->aliases), "passthrough",
+		(int)context->passthrough.negotiated, "direct_io",
+		(int)context->options->direct_io, "drop_source_cache",
+		(int)context->options->drop_source_cache);
 }
 
 static json_t *describe_last_error(struct cvq_statistics *statistics)
