@@ -20,6 +20,4 @@ if [ -e "$example" ] && [ ! -e "$rival" ]; then
 	# shellcheck disable=SC2046 # several words
 	cc -O2 -w -D_GNU_SOURCE "$example" -o "$rival" $(pkg-config --cflags --libs fuse3)
 fi
-# passthrough_ll keeps a descriptor for every file it was asked for.
-ulimit -n "$(ulimit -Hn)"
 exec "${PYTHON:-/usr/bin/python3}" tests/bench/bench.py "$@"
