@@ -9,6 +9,7 @@
 #include "image/image.h"
 
 #include <errno.h>
+#include <fcntl.h>
 
 #include "base/cleanup.h"
 #include "base/threads.h"
@@ -35,9 +36,13 @@ static cvq_err write_piece(struct writing *writing, uint8_t *buffer, uint64_t st
 					     length, start);
 	if (!err)
 		err = cvq_write_all(writing->fd, buffer, length, start);
-	if (!err)
-		atomic_fetch_add(&writing->written, length);
-	return err;
+	if (err)
+		return err;
+	/* To the disk at once, while the next pieces are converted; fsync(2) will tell of
+	 * errors. */
+	sync_file_range(writing->fd, (off_t)start, (off_t)length, SYNC_FILE_RANGE_WRITE);
+	atomic_fetch_add(&writing->written, length);
+	return 0;
 }
 
 /* Writes pieces until there is none left or somebody failed. */

@@ -121,6 +121,7 @@ class Bench:
             yield self.null
         finally:
             run("fusermount3", "-u", self.null)
+            server.terminate()  # another mount namespace may still hold it
             server.wait()
 
     @contextmanager
