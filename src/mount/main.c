@@ -239,14 +239,12 @@ static int run(struct cvq_context *context)
 static int run_with_options(struct cvq_context *context)
 {
 	cvq_buffers_init(&context->buffers);
-	cvq_ahead_init(&context->ahead);
 	cvq_statistics_init(&context->statistics);
 	cvq_passthrough_init(&context->passthrough);
 	int code = run(context);
 	cvq_lifeline_release(context);
 	cvq_passthrough_release(&context->passthrough);
 	cvq_statistics_release(&context->statistics);
-	cvq_ahead_release(&context->ahead);
 	cvq_buffers_release(&context->buffers);
 	cvq_view_close(context->view);
 	free(context->source);

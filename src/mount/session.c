@@ -191,10 +191,11 @@ cvq_err cvq_session_serve(struct cvq_context *context, struct fuse_session *sess
 	fuse_loop_cfg_set_clone_fd(config, 1);
 	unsigned threads = thread_count(context->options);
 	fuse_loop_cfg_set_max_threads(config, threads);
-	cvq_ahead_begin(&context->ahead, session, threads);
+	cvq_ahead_init(&context->ahead, session, threads);
 	/* More than 0 is the number of the signal that ended it. */
 	int result = fuse_session_loop_mt(session, config);
 	fuse_loop_cfg_destroy(config);
+	cvq_ahead_release(&context->ahead);
 	return result < 0 ? result : 0;
 }
 

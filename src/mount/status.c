@@ -152,7 +152,7 @@ static json_t *describe_activity(struct cvq_context *context)
 			 (json_int_t)cvq_statistics_reads(statistics), "bytes_read",
 			 (json_int_t)atomic_load(&counters->bytes_read), "bytes_converted",
 			 (json_int_t)atomic_load(&counters->bytes_converted), "bytes_ahead",
-			 (json_int_t)cvq_ahead_bytes(&context->ahead), "errors",
+			 (json_int_t)atomic_load(&context->ahead.bytes), "errors",
 			 (json_int_t)atomic_load(&statistics->errors), "last_error",
 			 describe_last_error(statistics), "read_p50_us",
 			 cvq_statistics_quantile(statistics, 0.5), "read_p90_us",

@@ -235,6 +235,39 @@ static void a_seal_read_first_is_the_same(void **state)
 	close_model(&seals_first);
 }
 
+/* What is read ahead of somebody must not cost more than its own bytes. */
+static void a_range_with_a_seal_is_at_hand_once_its_record_was_read(void **state)
+{
+	(void)state;
+	struct opened opened;
+	uint8_t *buffer = malloc(CVQ_PAGE_BYTES);
+	open_model(&opened, model, "seal");
+	for (size_t i = 0; i < opened.image->extent_count; i++) {
+		const struct cvq_extent *seal = &opened.image->extents[i];
+		if (seal->kind != EXTENT_SEAL)
+			continue;
+		const struct cvq_conversion *record =
+			&opened.image->conversions[seal->origin];
+		uint64_t end = record->start + cvq_conversion_bytes(record);
+		/* With all of its record it always is. */
+		assert_true(cvq_image_is_at_hand(opened.image,
+						 (size_t)(seal->start + 4 - record->start),
+						 record->start));
+		assert_true(cvq_image_is_at_hand(
+			opened.image, (size_t)(end - record->start), record->start));
+		assert_false(cvq_image_is_at_hand(opened.image, 4, seal->start));
+		for (uint64_t at = record->start; at < end;) {
+			size_t length = CVQ_PAGE_BYTES - (size_t)(at % CVQ_PAGE_BYTES);
+			length = length < end - at ? length : (size_t)(end - at);
+			read_image(&opened, buffer, length, at);
+			at += length;
+		}
+		assert_true(cvq_image_is_at_hand(opened.image, 4, seal->start));
+	}
+	free(buffer);
+	close_model(&opened);
+}
+
 static void every_kernel_gives_the_same_image(void **state)
 {
 	(void)state;
@@ -328,6 +361,7 @@ int main(void)
 		cmocka_unit_test(payloads_are_aligned),
 		cmocka_unit_test(any_range_by_any_thread_has_the_same_bytes),
 		cmocka_unit_test(a_seal_read_first_is_the_same),
+		cmocka_unit_test(a_range_with_a_seal_is_at_hand_once_its_record_was_read),
 		cmocka_unit_test(every_kernel_gives_the_same_image),
 		cmocka_unit_test(headers_are_read_without_converting),
 		cmocka_unit_test(what_cannot_convert_says_why),
