@@ -14,7 +14,7 @@ head -c 60000000 /dev/urandom >"$original/data.bin"
 
 # One thread has all hands full with requests, so it does not run ahead.
 mount_view -o max_threads=1
-cp "$view/llm.pt" "$work/image"
+cat "$view/llm.pt" >"$work/image"
 expect 0 "$(status_of "$view" bytes_ahead)" "bytes stored ahead by a single thread"
 requests=$(status_of "$view" reads)
 unmount_view
@@ -24,7 +24,8 @@ mount_view
 head -c 1000000 "$view/llm.pt" >/dev/null
 converted=$(status_of "$view" bytes_converted)
 [ "$converted" -lt 3000000 ] || fail "to read 1 MB, $converted bytes were converted"
-cmp "$view/llm.pt" "$work/image" || fail "read straight on it is another file"
+# The same program, as the kernel reads more at a time for some.
+cmp - "$work/image" < <(cat "$view/llm.pt") || fail "read straight on it is another file"
 ahead=$(status_of "$view" bytes_ahead)
 converted=$(status_of "$view" bytes_converted)
 fewer=$(status_of "$view" reads)
