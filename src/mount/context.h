@@ -5,8 +5,6 @@
 #ifndef CVQ_MOUNT_CONTEXT_H
 #define CVQ_MOUNT_CONTEXT_H
 
-#include <stdatomic.h>
-
 #include "base/log.h"
 #include "mount/ahead.h"
 #include "mount/buffers.h"
@@ -23,11 +21,9 @@ struct cvq_context {
 	const struct cvq_mount_options *options;
 	char *source;     /* absolute */
 	char *mountpoint; /* absolute */
-	dev_t device;     /* of the view */
 	struct cvq_log log;
 	struct cvq_census census;
 	/* Each looks after its own threads: */
-	atomic_flag read_ahead_raised;
 	struct cvq_view *view;
 	struct cvq_nodes nodes;
 	struct cvq_handles handles;

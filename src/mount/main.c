@@ -151,10 +151,11 @@ static int mount_view(struct cvq_context *context, const struct stat *before,
 	if (err)
 		return fail(context, EXIT_MOUNT, context->options->mountpoint, &reason);
 
+	dev_t device;
 	struct cvq_entry root;
-	err = cvq_mountpoint_device(context->mountpoint, &context->device);
+	err = cvq_mountpoint_device(context->mountpoint, &device);
 	if (!err) {
-		cvq_view_set_mount(context->view, context->device, before);
+		cvq_view_set_mount(context->view, device, before);
 		err = cvq_view_lookup(context->view, "", &root);
 	}
 	err = err ? err : cvq_nodes_init(&context->nodes, &root);

@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <fcntl.h>
 
-#include "mount/readahead.h"
 #include "mount/request.h"
 #include "mount/sourcecache.h"
 
@@ -213,9 +212,6 @@ static cvq_err open_file(fuse_req_t request, fuse_ino_t id, struct fuse_file_inf
 /* -ESTALE makes the kernel look the name up again and come back with another node. */
 static void op_open(fuse_req_t request, fuse_ino_t id, struct fuse_file_info *info)
 {
-	struct cvq_context *context = cvq_request_context(request);
-	if (!atomic_flag_test_and_set(&context->read_ahead_raised))
-		cvq_read_ahead_raise(context->device);
 	cvq_err err = open_file(request, id, info);
 	if (err)
 		fuse_reply_err(request, -err);

@@ -11,7 +11,7 @@ export CVQ_BUILD
 
 cmake --preset release -B "$CVQ_BUILD" -DCVQ_TESTS=ON >/dev/null
 cmake --build "$CVQ_BUILD" -j "$(nproc)" \
-	--target cvq-mount cvq-program null_fs read_rate kernel_rate >/dev/null
+	--target cvq-mount cvq-program null_fs read_rate kernel_rate cached_bytes >/dev/null
 
 # libfuse's own example of a file system, where its package brings it along.
 example=/usr/share/doc/libfuse3-dev/examples/passthrough_ll.c

@@ -1,8 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 #
-# What the page cache keeps and how much the kernel asks for: drop_source_cache,
-# direct_io, and the readahead of the view.
+# What the page cache keeps: drop_source_cache and direct_io.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 "$PYTHON" -W ignore -c 'import sys, torch
@@ -14,7 +13,7 @@ sync "$original/llm.pt" # dirty pages stay
 # cached FILE: how many bytes of it are in the page cache.
 cached()
 {
-	fincore --noheadings --bytes --output RES "$1" | tr -d ' '
+	"$tools/cached_bytes" "$1"
 }
 
 source_is_dropped()
@@ -50,41 +49,4 @@ expect 0 "$(status_of "$view" bytes_ahead)" "bytes stored ahead with direct_io"
 ! is_root || "$PYTHON" -W ignore -c 'import sys, torch
 torch.load(sys.argv[1])' "$view/llm.pt"
 "$tools/read_ranges" -r -t 2 -n 200 "$view/llm.pt" "$work/image"
-unmount_view
-
-# --- The readahead --------------------------------------------------------------
-
-read_ahead()
-{
-	cat "/sys/class/bdi/$(mountpoint -d "$view")/read_ahead_kb"
-}
-
-set_read_ahead()
-{
-	echo "$1" >"/sys/class/bdi/$(mountpoint -d "$view")/read_ahead_kb"
-}
-
-mount_view
-head -c 1 "$view/llm.pt" >/dev/null
-if is_root && set_read_ahead 64 2>/dev/null; then
-	expect 64 "$(read_ahead)" "readahead that was set"
-	unmount_view
-	mount_view
-	head -c 1 "$view/llm.pt" >/dev/null
-	expect 256 "$(read_ahead)" "readahead of a view mounted by root"
-	set_read_ahead 1024
-	head -c 1 "$view/llm.pt" >/dev/null
-	expect 1024 "$(read_ahead)" "readahead that root has set higher"
-	# What udev does for others: not more than it has to, and nothing to other devices.
-	device=$(mountpoint -d "$view")
-	set_read_ahead 128
-	"$tests/../packaging/udev/cvq-readahead" "$device"
-	expect 256 "$(read_ahead)" "readahead after udev's help"
-	set_read_ahead 512
-	"$tests/../packaging/udev/cvq-readahead" "$device"
-	expect 512 "$(read_ahead)" "readahead that udev has nothing to add to"
-	"$tests/../packaging/udev/cvq-readahead" 0:0 || fail "udev's help fails for other devices"
-else
-	expect 128 "$(read_ahead)" "readahead of a view mounted by a user"
-fi
 unmount_view
