@@ -29,6 +29,11 @@ static void op_init(void *userdata, struct fuse_conn_info *connection)
 	if (context->options->direct_io)
 		connection->want |= connection->capable & FUSE_CAP_DIRECT_IO_ALLOW_MMAP;
 #endif
+#ifdef FUSE_CAP_OVER_IO_URING
+	/* Its answers wait in the threads that run ahead, who wait for these answers'
+	 * pages; and it is slower: see tests/bench/results.md. */
+	fuse_unset_feature_flag(connection, FUSE_CAP_OVER_IO_URING);
+#endif
 	cvq_passthrough_negotiate(&context->passthrough, connection);
 }
 
