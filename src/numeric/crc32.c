@@ -38,6 +38,10 @@
 
 #include "base/bytes.h"
 
+#if defined(__x86_64__) && LIBDEFLATE_VERSION_MAJOR == 1 && LIBDEFLATE_VERSION_MINOR < 20
+#include "numeric/crc32_x86.h"
+#endif
+
 #define ORDER_OF_X     0xFFFFFFFFu /* 2^32 - 1 */
 #define SEAL_OF_ZERO   0x6DD90A9Du
 #define LENGTH_OF_SEAL 4
@@ -56,11 +60,9 @@ static uint32_t multiply(uint32_t value, uint32_t power)
 	return (uint32_t)crc32_combine_op(value, 0, power);
 }
 
-#if defined(__x86_64__) && LIBDEFLATE_VERSION_MAJOR == 1 && LIBDEFLATE_VERSION_MINOR < 20
-#include "numeric/crc32_x86.h"
-
 uint32_t cvq_crc32(uint32_t crc, const void *data, size_t length)
 {
+#ifdef FOLD_BYTES
 	size_t head = length - length % FOLD_BYTES;
 	if (head > 0 && crc32_folds()) {
 		uint8_t folded[16];
@@ -70,15 +72,10 @@ uint32_t cvq_crc32(uint32_t crc, const void *data, size_t length)
 		data = (const uint8_t *)data + head;
 		length -= head;
 	}
-	return length ? libdeflate_crc32(crc, data, length) : crc;
-}
-#else
-uint32_t cvq_crc32(uint32_t crc, const void *data, size_t length)
-{
+#endif
 	/* libdeflate takes a NULL pointer for a request of the initial value. */
 	return length ? libdeflate_crc32(crc, data, length) : crc;
 }
-#endif
 
 uint32_t cvq_crc32_combine_operator(uint64_t length_b)
 {

@@ -48,9 +48,7 @@ for number in 1 2 3 4; do
 	cmp "$view/data.bin" "$original/data.bin" &
 	readers+=($!)
 done
-for reader in "${readers[@]}"; do
-	wait "$reader" || fail "one of ${#readers[@]} readers at once read something else"
-done
+await_readers "${readers[@]}"
 expect 0 "$(status_of "$view" errors)" "errors in the status"
 unmount_view
 

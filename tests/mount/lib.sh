@@ -344,6 +344,16 @@ fixed()
 	done
 }
 
+# await_readers PROCESS...: programs that compare what they read, and that run at once.
+await_readers()
+{
+	local reader
+
+	for reader; do
+		wait "$reader" || fail "one of $# readers at once read something else"
+	done
+}
+
 # damage_entry ARCHIVE: the largest of its entries, in the middle of its payload.
 damage_entry()
 {
