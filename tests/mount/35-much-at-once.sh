@@ -81,16 +81,19 @@ mount_view
 find "$view" -type f -printf '%f %s %i\n' | sort | cmp - "$work/list" ||
 	fail "a folder of 100,000 files is listed wrongly"
 first=$(memory)
-# shellcheck disable=SC2012 # ls reads in its own way
-expect 100001 "$(ls -l "$view" | wc -l)" "lines of ls -l"
-second=$(memory)
+for _ in 1 2 3 4; do
+	# shellcheck disable=SC2012 # ls reads in its own way
+	expect 100001 "$(ls -l "$view" | wc -l)" "lines of ls -l"
+done
+last=$(memory)
 shuf -n 300 "$work/list" | while read -r name _; do
 	cmp "$original/$name" "$view/$name"
 done || fail "one of 300 files differs"
 check_descriptors
 if ! ldd "$CVQ_MOUNT" | matches -e libasan -e libtsan; then
-	[ "$second" -lt 150000 ] || fail "the daemon takes $second KiB for 100,000 files"
-	[ "$second" -lt $((first * 5 / 4)) ] ||
-		fail "each listing takes more memory: $first, then $second KiB"
+	[ "$last" -lt 150000 ] || fail "the daemon takes $last KiB for 100,000 files"
+	# The kernel may forget files and ask again meanwhile, which leaves gaps.
+	[ "$last" -lt $((first * 2)) ] ||
+		fail "listings take more and more memory: $first, after four more $last KiB"
 fi
 unmount_view
