@@ -123,6 +123,7 @@ cvq_err cvq_image_plan_selected(struct cvq_checkpoint *checkpoint, uint64_t size
 	}
 	*image = planning.layout.image;
 	(*image)->spill = steal_pointer(checkpoint->spill);
+	(*image)->summary.inflated = (*image)->spill != NULL;
 	return 0;
 }
 

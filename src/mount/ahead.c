@@ -14,7 +14,8 @@ void cvq_ahead_init(struct cvq_ahead *ahead, struct fuse_session *session, unsig
 	if (processors > 0 && processors < (long)most)
 		most = (unsigned)processors;
 	ahead->session = session;
-	cvq_streams_init(&ahead->streams, most);
+	ahead->most = most;
+	cvq_streams_init(&ahead->streams);
 }
 
 void cvq_ahead_release(struct cvq_ahead *ahead)
@@ -22,11 +23,28 @@ void cvq_ahead_release(struct cvq_ahead *ahead)
 	cvq_streams_release(&ahead->streams);
 }
 
+void cvq_ahead_stop(struct cvq_ahead *ahead)
+{
+	cvq_streams_stop(&ahead->streams);
+}
+
+/* How many may run ahead now.  No thread that was counted ends before the session. */
+static unsigned most_now(struct cvq_ahead *ahead)
+{
+	static _Thread_local bool is_counted;
+	if (!is_counted)
+		atomic_fetch_add(&ahead->threads, 1);
+	is_counted = true;
+	unsigned half = atomic_load(&ahead->threads) / 2;
+	return half < ahead->most ? half : ahead->most;
+}
+
 struct cvq_run cvq_ahead_note(struct cvq_ahead *ahead, const struct cvq_handle *handle,
 			      uint64_t offset, size_t length)
 {
 	struct cvq_run run = {.fd = -1};
-	run.stream = cvq_streams_note(&ahead->streams, handle->node->id, offset, length);
+	run.stream = cvq_streams_note(&ahead->streams, most_now(ahead), handle->node->id,
+				      offset, length);
 	if (!run.stream)
 		return run;
 	run.fd = fcntl(handle->fd, F_DUPFD_CLOEXEC, 0);
@@ -76,6 +94,8 @@ void cvq_ahead_run(struct cvq_context *context, struct cvq_run *run)
 		going = length > 0 &&
 			store_piece(context, run, cvq_answer_bytes(answer), start, length);
 	}
+	/* Perhaps nobody else has the file open by now. */
+	cvq_source_cache_closed(context, run->node, run->fd);
 	cvq_stream_stop(streams, run->stream);
 	close(run->fd);
 	cvq_node_unref(run->node);

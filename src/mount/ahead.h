@@ -20,18 +20,25 @@ struct cvq_context;
 struct cvq_handle;
 
 struct cvq_ahead {
-	struct fuse_session *session; /* set up before the first request */
+	struct fuse_session *session; /* set up before the first request ... */
+	unsigned most;                /* ... and how many may run ahead at once */
+	atomic_uint threads;          /* that have served so far */
 	struct cvq_streams streams;
 	_Atomic uint64_t bytes; /* stored before somebody asked for them */
 };
 
 /*
- * To be called when serving begins.  Of 'threads' that serve, enough are left to answer
- * requests: a page that one of them is asked for is locked until it is answered.
+ * To be called when serving begins, with up to 'threads' threads.  A page that a reader
+ * has asked for is locked until he is answered, and who would store it waits for that,
+ * uninterruptibly.  So at least as many threads as run ahead never do: of those that
+ * have been seen to serve, as libfuse may not get all that it is allowed.
  */
 void cvq_ahead_init(struct cvq_ahead *ahead, struct fuse_session *session,
 		    unsigned threads);
 void cvq_ahead_release(struct cvq_ahead *ahead);
+
+/* For good; returns when nobody runs ahead any more.  Requests must go on being served. */
+void cvq_ahead_stop(struct cvq_ahead *ahead);
 
 /* A run that was decided on. */
 struct cvq_run {

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "mount/ahead.h"
 #include "mount/buffers.h"
+#include "mount/ending.h"
 #include "mount/handles.h"
 #include "mount/lifeline.h"
 #include "mount/nodes.h"
@@ -32,6 +33,7 @@ struct cvq_context {
 	struct cvq_lifeline lifeline;
 	struct cvq_buffers buffers;
 	struct cvq_ahead ahead;
+	struct cvq_ending ending;
 };
 
 #endif

@@ -31,24 +31,19 @@ static cvq_err open_folder(fuse_req_t request, fuse_ino_t id, struct fuse_file_i
 	return 0;
 }
 
-static void close_folder(fuse_req_t request, const struct fuse_file_info *info)
-{
-	cvq_handle_close(&cvq_request_context(request)->handles, cvq_request_handle(info));
-}
-
 void cvq_op_opendir(fuse_req_t request, fuse_ino_t id, struct fuse_file_info *info)
 {
 	cvq_err err = open_folder(request, id, info);
 	if (err)
 		fuse_reply_err(request, -err);
-	else if (fuse_reply_open(request, info) == -ENOENT)
-		close_folder(request, info); /* interrupted: there will be no release */
+	else
+		fuse_reply_open(request, info); /* or the connection is lost, and all with it */
 }
 
 void cvq_op_releasedir(fuse_req_t request, fuse_ino_t id, struct fuse_file_info *info)
 {
 	(void)id;
-	close_folder(request, info);
+	cvq_handle_close(&cvq_request_context(request)->handles, cvq_request_handle(info));
 	fuse_reply_err(request, 0);
 }
 

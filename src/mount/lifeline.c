@@ -63,7 +63,7 @@ cvq_err cvq_lifeline_watch(struct cvq_context *context)
 	struct cvq_lifeline *lifeline = &context->lifeline;
 	if (context->options->lifeline < 0)
 		return 0;
-	/* Signals are for the main thread: libfuse waits there for one. */
+	/* Signals are for others. */
 	sigset_t all, before;
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);

@@ -179,7 +179,7 @@ static int mount_view(struct cvq_context *context, const struct stat *before,
 	return fail(context, EXIT_MOUNT, context->options->mountpoint, &reason);
 }
 
-static void announce(const struct cvq_context *context)
+static void announce(struct cvq_context *context)
 {
 	const struct cvq_census *census = &context->census;
 	char source[CVQ_HUMAN_SIZE];
@@ -192,6 +192,9 @@ static void announce(const struct cvq_context *context)
 	       cvq_human_size(census->view_bytes, view),
 	       (unsigned long long)census->passed);
 	fflush(stdout);
+	if (census->complete && census->converted == 0 && *census->first_left.text)
+		cvq_log(&context->log, CVQ_LOG_WARNING, "%s: no checkpoint converts (%s)",
+			context->options->source, census->first_left.text);
 }
 
 /* Leaves the terminal if wanted, and serves.  'session' is mounted, and ended in any case.
@@ -201,13 +204,13 @@ static int serve(struct cvq_context *context, struct fuse_session *session)
 	const struct cvq_mount_options *options = context->options;
 	bool stay = options->foreground || options->debug;
 	struct cvq_reason reason;
-	cvq_err err = fuse_set_signal_handlers(session) ? -EINVAL : 0;
+	cvq_err err = 0;
+	cvq_ending_prepare(&context->ending);
 	/* A limit of file sizes is to fail the inflating of one file, not the view. */
 	signal(SIGXFSZ, SIG_IGN);
 
-	if (!err)
-		announce(context);
-	if (!err && fuse_daemonize(stay))
+	announce(context);
+	if (fuse_daemonize(stay))
 		err = -errno;
 	if (!err) {
 		context->log.to_syslog = !stay;
@@ -215,7 +218,6 @@ static int serve(struct cvq_context *context, struct fuse_session *session)
 	}
 	if (!err)
 		err = cvq_session_serve(context, session);
-	fuse_remove_signal_handlers(session);
 	cvq_session_end(session);
 	if (!err)
 		return 0;

@@ -34,6 +34,10 @@ static void op_init(void *userdata, struct fuse_conn_info *connection)
 	 * pages; and it is slower: see tests/bench/results.md. */
 	fuse_unset_feature_flag(connection, FUSE_CAP_OVER_IO_URING);
 #endif
+	/* The mode alone says too much of a file with an access control list: its bits for
+	 * the group are what the list's entries have at most. */
+	if (cvq_mount_checks_permissions(context->options))
+		connection->want |= connection->capable & FUSE_CAP_POSIX_ACL;
 	cvq_passthrough_negotiate(&context->passthrough, connection);
 }
 
@@ -107,7 +111,8 @@ static void op_forget_multi(fuse_req_t request, size_t count,
 
 /*
  * The node of a file is one version of it, so it knows its attributes.  A folder's
- * are looked up; one that is gone from its path has those it had.
+ * are looked up; one that is gone from its path has those it had, unless another one
+ * took its place.
  */
 static void op_getattr(fuse_req_t request, fuse_ino_t id, struct fuse_file_info *info)
 {
@@ -123,8 +128,13 @@ static void op_getattr(fuse_req_t request, fuse_ino_t id, struct fuse_file_info 
 	struct stat attributes = known->attributes;
 	if (S_ISDIR(attributes.st_mode)) {
 		cleanup_entry struct cvq_entry fresh;
-		if (!cvq_view_lookup(context->view, target.path, &fresh) &&
-		    cvq_entry_same(known, &fresh))
+		err = cvq_view_lookup(context->view, target.path, &fresh);
+		/* What is below it would be the other's, whose rights are others. */
+		if (!err && !cvq_entry_same(known, &fresh)) {
+			fuse_reply_err(request, ESTALE);
+			return;
+		}
+		if (!err)
 			attributes = fresh.attributes;
 	}
 	fuse_reply_attr(request, &attributes, cvq_attributes_timeout(context, known));
@@ -201,6 +211,12 @@ static cvq_err open_file(fuse_req_t request, fuse_ino_t id, struct fuse_file_inf
 	if (err)
 		return err;
 	int fd = open_version(context, &target);
+	const struct cvq_verdict *verdict = target.node->entry.verdict;
+	if (fd < 0 && verdict && verdict->failure) {
+		struct cvq_reason reason;
+		cvq_explain(&reason, fd, "%s", verdict->reason);
+		cvq_request_report(context, target.node, &reason);
+	}
 	if (fd < 0)
 		return fd;
 	struct cvq_handle *file = cvq_handle_open(&context->handles, target.node, fd, NULL);
@@ -220,10 +236,8 @@ static void op_open(fuse_req_t request, fuse_ino_t id, struct fuse_file_info *in
 	cvq_err err = open_file(request, id, info);
 	if (err)
 		fuse_reply_err(request, -err);
-	else if (fuse_reply_open(request, info) == -ENOENT)
-		close_file(request,
-			   cvq_request_handle(
-				   info)); /* interrupted: there will be no release */
+	else
+		fuse_reply_open(request, info); /* or the connection is lost, and all with it */
 }
 
 static void op_release(fuse_req_t request, fuse_ino_t id, struct fuse_file_info *info)

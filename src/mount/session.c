@@ -100,14 +100,11 @@ static char *mount_options(const struct cvq_context *context)
 		 fuse_opt_add_opt(&list, "ro,nosuid,nodev,subtype=" CVQ_SUBTYPE) ||
 		 fuse_opt_add_opt_escaped(&list, fsname);
 
-	/* allow_other without default_permissions would let everybody read everything. */
 	const struct {
 		bool wanted;
 		const char *name;
 	} flags[] = {
-		{options->default_permissions || options->allow_other ||
-			 options->allow_root,
-		 "default_permissions"},
+		{cvq_mount_checks_permissions(options), "default_permissions"},
 		{options->allow_other, "allow_other"},
 		{options->allow_root, "allow_root"},
 		{options->auto_unmount, "auto_unmount"},
@@ -192,11 +189,13 @@ cvq_err cvq_session_serve(struct cvq_context *context, struct fuse_session *sess
 	unsigned threads = thread_count(context->options);
 	fuse_loop_cfg_set_max_threads(config, threads);
 	cvq_ahead_init(&context->ahead, session, threads);
-	/* More than 0 is the number of the signal that ended it. */
-	int result = fuse_session_loop_mt(session, config);
+	cvq_err err = cvq_ending_watch(context, session);
+	if (!err)
+		err = fuse_session_loop_mt(session, config);
+	cvq_ending_release(&context->ending);
 	fuse_loop_cfg_destroy(config);
 	cvq_ahead_release(&context->ahead);
-	return result < 0 ? result : 0;
+	return err;
 }
 
 void cvq_session_end(struct fuse_session *session)

@@ -12,14 +12,16 @@
 #define MOST_LEFT    (8u << 20)
 #define MOST_STORED  (32u << 20)
 
-void cvq_streams_init(struct cvq_streams *streams, unsigned most)
+void cvq_streams_init(struct cvq_streams *streams)
 {
-	*streams = (struct cvq_streams){.most = most};
+	*streams = (struct cvq_streams){0};
 	pthread_mutex_init(&streams->mutex, NULL);
+	pthread_cond_init(&streams->ended, NULL);
 }
 
 void cvq_streams_release(struct cvq_streams *streams)
 {
+	pthread_cond_destroy(&streams->ended);
 	pthread_mutex_destroy(&streams->mutex);
 }
 
@@ -59,8 +61,8 @@ static struct cvq_stream *find_stream(struct cvq_streams *streams, uint64_t node
 	return oldest;
 }
 
-static struct cvq_stream *note(struct cvq_streams *streams, uint64_t node, uint64_t offset,
-			       size_t length)
+static struct cvq_stream *note(struct cvq_streams *streams, unsigned most, uint64_t node,
+			       uint64_t offset, size_t length)
 {
 	struct cvq_stream *stream = find_stream(streams, node, offset);
 	if (!stream)
@@ -68,7 +70,7 @@ static struct cvq_stream *note(struct cvq_streams *streams, uint64_t node, uint6
 	stream->begin = minimum(stream->begin, offset);
 	stream->next = maximum(stream->next, offset + length);
 	stream->touched = ++streams->clock;
-	if (stream->running || streams->running >= streams->most ||
+	if (streams->stopped || stream->running || streams->running >= most ||
 	    stream->next - stream->begin < STREAM_BYTES)
 		return NULL;
 	stream->running = true;
@@ -76,13 +78,13 @@ static struct cvq_stream *note(struct cvq_streams *streams, uint64_t node, uint6
 	return stream;
 }
 
-struct cvq_stream *cvq_streams_note(struct cvq_streams *streams, uint64_t node,
-				    uint64_t offset, size_t length)
+struct cvq_stream *cvq_streams_note(struct cvq_streams *streams, unsigned most,
+				    uint64_t node, uint64_t offset, size_t length)
 {
-	if (length < SHORTEST_REQUEST || streams->most == 0)
+	if (length < SHORTEST_REQUEST)
 		return NULL;
 	pthread_mutex_lock(&streams->mutex);
-	struct cvq_stream *stream = note(streams, node, offset, length);
+	struct cvq_stream *stream = note(streams, most, node, offset, length);
 	pthread_mutex_unlock(&streams->mutex);
 	return stream;
 }
@@ -118,7 +120,7 @@ size_t cvq_stream_advance(struct cvq_streams *streams, struct cvq_stream *stream
 			  uint64_t size, uint64_t *start)
 {
 	pthread_mutex_lock(&streams->mutex);
-	size_t length = advance(stream, size, start);
+	size_t length = streams->stopped ? 0 : advance(stream, size, start);
 	pthread_mutex_unlock(&streams->mutex);
 	return length;
 }
@@ -128,5 +130,15 @@ void cvq_stream_stop(struct cvq_streams *streams, struct cvq_stream *stream)
 	pthread_mutex_lock(&streams->mutex);
 	stream->running = false;
 	streams->running--;
+	pthread_cond_signal(&streams->ended);
+	pthread_mutex_unlock(&streams->mutex);
+}
+
+void cvq_streams_stop(struct cvq_streams *streams)
+{
+	pthread_mutex_lock(&streams->mutex);
+	streams->stopped = true;
+	while (streams->running > 0)
+		pthread_cond_wait(&streams->ended, &streams->mutex);
 	pthread_mutex_unlock(&streams->mutex);
 }

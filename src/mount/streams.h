@@ -19,39 +19,44 @@
 struct cvq_stream {
 	uint64_t node;    /* its id; 0 in an unused stream */
 	uint64_t begin;   /* where it began ... */
-	uint64_t next;    /* ... and how far its requests have got */
-	uint64_t ahead;   /* how far somebody has run ahead of it, or 0 */
+	uint64_t next;    /* ... and how far its requests have got, over what was stored */
+	uint64_t ahead;   /* how far somebody has ever run ahead of it, or 0 */
 	uint64_t touched; /* when it was last heard of */
 	bool running;     /* somebody runs ahead of it */
 };
 
 struct cvq_streams {
-	unsigned most;         /* that may be run ahead of at once */
 	pthread_mutex_t mutex; /* guards the rest */
+	pthread_cond_t ended;  /* one that was run ahead of */
+	bool stopped;
 	unsigned running;
 	uint64_t clock; /* counts requests */
 	struct cvq_stream list[CVQ_STREAMS];
 };
 
-void cvq_streams_init(struct cvq_streams *streams, unsigned most);
+void cvq_streams_init(struct cvq_streams *streams);
 void cvq_streams_release(struct cvq_streams *streams);
 
 /*
  * Takes notice of a request for 'length' bytes at 'offset' of a node.  Returns a stream
- * if it is time to run ahead of it, which the caller then does, until
- * cvq_stream_advance() returns 0, and ends with cvq_stream_stop().
+ * if it is time to run ahead of it and that happens to less than 'most', which the caller
+ * then does, until cvq_stream_advance() returns 0, and ends with cvq_stream_stop().
  */
-struct cvq_stream *cvq_streams_note(struct cvq_streams *streams, uint64_t node,
-				    uint64_t offset, size_t length);
+struct cvq_stream *cvq_streams_note(struct cvq_streams *streams, unsigned most,
+				    uint64_t node, uint64_t offset, size_t length);
+
+#define CVQ_STREAM_PIECE (256u << 10)
 
 /*
  * What comes next, of a file of 'size' bytes: returns its length, at most
  * CVQ_STREAM_PIECE, and where it begins; or 0 if that was far enough.
  */
-#define CVQ_STREAM_PIECE (256u << 10)
 size_t cvq_stream_advance(struct cvq_streams *streams, struct cvq_stream *stream,
 			  uint64_t size, uint64_t *start);
 
 void cvq_stream_stop(struct cvq_streams *streams, struct cvq_stream *stream);
+
+/* Nobody runs ahead from now on; returns when the last one has stopped. */
+void cvq_streams_stop(struct cvq_streams *streams);
 
 #endif

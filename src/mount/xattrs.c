@@ -50,12 +50,16 @@ static void reply_own_value(fuse_req_t request, const struct cvq_node *node, siz
 
 void cvq_op_getxattr(fuse_req_t request, fuse_ino_t id, const char *name, size_t size)
 {
-	/* ls asks every file for its ACL and its SELinux context. */
-	if (strncmp(name, "user.", 5) != 0) {
+	struct cvq_context *context = cvq_request_context(request);
+	/* ls asks every file for its ACL, which only the kernel needs, and for its SELinux
+	 * context. */
+	bool is_wanted = strcmp(name, CVQ_ACCESS_LIST) == 0
+				 ? cvq_mount_checks_permissions(context->options)
+				 : strncmp(name, "user.", 5) == 0;
+	if (!is_wanted) {
 		fuse_reply_err(request, ENODATA);
 		return;
 	}
-	struct cvq_context *context = cvq_request_context(request);
 	cleanup_target struct cvq_target target;
 	cvq_err err = cvq_request_target(request, id, NULL, &target);
 	if (err) {

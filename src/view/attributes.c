@@ -48,23 +48,33 @@ static int open_for_xattrs(struct cvq_view *view, const char *path,
 	mode_t mode = entry->attributes.st_mode;
 	if (entry->hidden || !(S_ISREG(mode) || S_ISDIR(mode)))
 		return -ENODATA;
-	int fd = cvq_view_open_path(view, path, entry);
-	if (fd >= 0)
-		snprintf(link, 32, "/proc/self/fd/%d", fd);
-	return fd;
+	cleanup_fd int fd = cvq_view_open_path(view, path, entry);
+	if (fd < 0)
+		return fd;
+	/* Who may read the entry need not be allowed to read what took its place. */
+	struct stat now;
+	if (fstat(fd, &now))
+		return -errno;
+	if (now.st_dev != entry->version.device || now.st_ino != entry->version.inode)
+		return -ESTALE;
+	snprintf(link, 32, "/proc/self/fd/%d", fd);
+	return steal_fd(fd);
 }
 
 ssize_t cvq_view_get_xattr(struct cvq_view *view, const char *path,
 			   const struct cvq_entry *entry, const char *name, void *value,
 			   size_t size)
 {
-	if (!starts_with(name, USER_PREFIX) || starts_with(name, OWN_PREFIX))
+	bool is_list = strcmp(name, CVQ_ACCESS_LIST) == 0;
+	if (!is_list && (!starts_with(name, USER_PREFIX) || starts_with(name, OWN_PREFIX)))
 		return -ENODATA;
 	char link[32];
 	cleanup_fd int fd = open_for_xattrs(view, path, entry, link);
 	if (fd < 0)
 		return fd;
 	ssize_t length = getxattr(link, name, value, size);
+	if (length < 0 && is_list && errno == EOPNOTSUPP)
+		return -ENODATA; /* where there are no lists, there is none */
 	return length < 0 ? -errno : length;
 }
 

@@ -57,6 +57,10 @@ static void count_entry(struct walk *walk, const char *path)
 		census->view_bytes += (uint64_t)entry.attributes.st_size;
 	} else if (S_ISREG(entry.attributes.st_mode)) {
 		census->passed++;
+		if (!*census->first_left.text &&
+		    cvq_policy_wants_file(cvq_view_policy(walk->view), path))
+			cvq_explain(&census->first_left, 0, "'%.100s': %s", path,
+				    entry.verdict->reason);
 	} else if (S_ISDIR(entry.attributes.st_mode) && !entry.hidden) {
 		add_folder(walk, path);
 	}

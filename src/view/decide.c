@@ -29,21 +29,42 @@ static struct cvq_verdict *recall(struct cvq_decisions *decisions,
 	return found;
 }
 
+/* Whether the verdict holds on to the inflated content of a file. */
+static bool is_inflated(const struct cvq_verdict *verdict)
+{
+	return verdict && verdict->image && cvq_image_summary(verdict->image)->inflated;
+}
+
+/* The place that was not used for longest; of those with inflated content if the verdict
+ * has some and there is much already. */
+static struct cvq_remembered *find_place(struct cvq_decisions *decisions,
+					 const struct cvq_version *version,
+					 const struct cvq_verdict *verdict)
+{
+	struct cvq_remembered *oldest = NULL, *oldest_inflated = NULL;
+	unsigned inflated = 0;
+	for (size_t i = 0; i < CVQ_REMEMBERED_VERDICTS; i++) {
+		struct cvq_remembered *place = &decisions->remembered[i];
+		if (place->verdict && cvq_version_same(&place->version, version))
+			return place;
+		if (!oldest || place->last_used < oldest->last_used)
+			oldest = place;
+		if (!is_inflated(place->verdict))
+			continue;
+		inflated++;
+		if (!oldest_inflated || place->last_used < oldest_inflated->last_used)
+			oldest_inflated = place;
+	}
+	return is_inflated(verdict) && inflated >= CVQ_REMEMBERED_INFLATED ? oldest_inflated
+									   : oldest;
+}
+
 /* Two threads may plan one file at once; the second one's verdict replaces the first's. */
 static void remember(struct cvq_decisions *decisions, const struct cvq_version *version,
 		     struct cvq_verdict *verdict)
 {
 	pthread_mutex_lock(&decisions->mutex);
-	struct cvq_remembered *place = &decisions->remembered[0];
-	for (size_t i = 0; i < CVQ_REMEMBERED_VERDICTS; i++) {
-		struct cvq_remembered *other = &decisions->remembered[i];
-		if (other->verdict && cvq_version_same(&other->version, version)) {
-			place = other;
-			break;
-		}
-		if (other->last_used < place->last_used)
-			place = other;
-	}
+	struct cvq_remembered *place = find_place(decisions, version, verdict);
 	struct cvq_verdict *forgotten = place->verdict;
 	place->version = *version;
 	place->verdict = cvq_verdict_ref(verdict);
@@ -71,8 +92,12 @@ bool cvq_asks_for_conversion(const struct cvq_policy *policy, const char *path,
 	return !keeping;
 }
 
-/* Passes a file through for now; a later look may come to another verdict. */
-static cvq_err pass_for_now(cvq_err err, struct cvq_verdict **verdict)
+/*
+ * A verdict for now; a later look may come to another.  A file whose content nobody can
+ * tell is not passed through either: it may have been seen converted a moment ago.  One
+ * that may not be read, opening will refuse by itself.
+ */
+static cvq_err decide_for_now(cvq_err err, struct cvq_verdict **verdict)
 {
 	if (cvq_is_shortage(err))
 		return err;
@@ -81,7 +106,10 @@ static cvq_err pass_for_now(cvq_err err, struct cvq_verdict **verdict)
 					  verdict);
 	struct cvq_reason reason;
 	cvq_explain(&reason, err, "it cannot be read: %s", strerror(-err));
-	return cvq_verdict_create(NULL, reason.text, verdict);
+	cvq_err failed = cvq_verdict_create(NULL, reason.text, verdict);
+	if (!failed && err != -EACCES && err != -EPERM)
+		(*verdict)->failure = -EIO;
+	return failed;
 }
 
 cvq_err cvq_decide_content(const struct cvq_source *source, const struct cvq_policy *policy,
@@ -125,13 +153,13 @@ cvq_err cvq_decide(struct cvq_decisions *decisions, const char *path, int path_f
 	if (*verdict)
 		return 0;
 
-	cleanup_fd int fd = cvq_tree_reopen(path_fd, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+	cleanup_fd int fd = cvq_tree_reopen(path_fd, O_RDONLY | O_NOCTTY);
 	if (fd < 0)
-		return pass_for_now(fd, verdict);
+		return decide_for_now(fd, verdict);
 	struct cvq_source source = {.fd = fd, .counters = decisions->counters};
 	cvq_err err = cvq_decide_content(&source, policy, attributes, verdict);
 	if (err)
-		return pass_for_now(err, verdict);
+		return decide_for_now(err, verdict);
 	version = cvq_version_of(attributes);
 	remember(decisions, &version, *verdict);
 	return 0;

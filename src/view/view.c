@@ -43,11 +43,17 @@ const char *cvq_entry_source_path(const struct cvq_entry *entry, const char *pat
 	return entry->alias ? entry->alias->target : path;
 }
 
+static cvq_err failure_of(const struct cvq_entry *entry)
+{
+	return entry->verdict ? entry->verdict->failure : 0;
+}
+
 bool cvq_entry_same(const struct cvq_entry *a, const struct cvq_entry *b)
 {
 	if ((a->attributes.st_mode & S_IFMT) != (b->attributes.st_mode & S_IFMT) ||
 	    a->hidden != b->hidden || a->followed != b->followed ||
-	    cvq_entry_converted(a) != cvq_entry_converted(b))
+	    cvq_entry_converted(a) != cvq_entry_converted(b) ||
+	    failure_of(a) != failure_of(b))
 		return false;
 	if (S_ISDIR(a->attributes.st_mode)) /* its names come and go; it stays itself */
 		return a->version.device == b->version.device &&
@@ -89,24 +95,39 @@ cvq_err cvq_view_open(const char *path, const struct cvq_policy *policy, bool fo
 	return 0;
 }
 
+void cvq_view_explain_path(cvq_err err, struct cvq_reason *reason)
+{
+	if (err == -ENOENT)
+		cvq_explain(reason, err, "there is nothing of that name (check its path)");
+	else if (err == -EACCES && geteuid() == 0)
+		cvq_explain(reason, err,
+			    "another user has mounted it (ask as that user, or mount with "
+			    "-o allow_other)");
+	else if (err == -EACCES)
+		cvq_explain(reason, err,
+			    "you may not read it (ask its owner, or run as root)");
+	else if (err == -ENOTCONN || err == -ECONNABORTED)
+		cvq_explain(reason, err,
+			    "the file system there is dead, its program was killed (clear "
+			    "it: fusermount3 -u MOUNTPOINT)");
+	else
+		cvq_explain(reason, err, "it cannot be opened: %s (check its path)",
+			    strerror(-err));
+}
+
 void cvq_view_explain_open(cvq_err err, const char *path, struct cvq_reason *reason)
 {
-	if (err == -ENOENT) {
+	const char *slash = strrchr(path, '/');
+	if (err == -ENOENT)
 		cvq_explain(reason, err,
 			    "there is no such directory (give the one that holds the "
 			    "checkpoints)");
-	} else if (err == -ENOTDIR) {
-		const char *slash = strrchr(path, '/');
+	else if (err == -ENOTDIR)
 		cvq_explain(reason, err,
 			    "it is not a directory (give the one that holds it: %.*s)",
 			    slash > path ? (int)(slash - path) : 1, slash ? path : ".");
-	} else if (err == -EACCES) {
-		cvq_explain(reason, err,
-			    "you may not read it (ask its owner, or run as root)");
-	} else {
-		cvq_explain(reason, err, "it cannot be opened: %s (check its path)",
-			    strerror(-err));
-	}
+	else
+		cvq_view_explain_path(err, reason);
 }
 
 void cvq_view_close(struct cvq_view *view)
@@ -293,28 +314,18 @@ int cvq_view_open_path(struct cvq_view *view, const char *path,
 int cvq_view_open_file(struct cvq_view *view, const char *path,
 		       const struct cvq_entry *entry)
 {
-	/* Should the file have become a fifo meanwhile, opening it must not block. */
-	const int flags = O_RDONLY | O_NONBLOCK | O_NOCTTY;
-	cleanup_fd int fd = -1;
-
-	if (entry->followed) {
-		cleanup_fd int target = cvq_view_open_path(view, path, entry);
-		fd = target < 0 ? target : cvq_tree_reopen(target, flags);
-	} else {
-		fd = cvq_tree_open(&view->tree, cvq_entry_source_path(entry, path), flags);
-	}
-	if (fd == -ELOOP || fd == -EXDEV || fd == -ENXIO)
-		return -ESTALE; /* it is no longer a file */
-	if (fd < 0)
-		return fd;
-
+	if (failure_of(entry))
+		return failure_of(entry);
+	cleanup_fd int shown = cvq_view_open_path(view, path, entry);
+	if (shown < 0)
+		return shown == -EXDEV || shown == -ELOOP ? -ESTALE : shown;
 	struct stat now;
-	if (fstat(fd, &now))
+	if (fstat(shown, &now))
 		return -errno;
 	struct cvq_version version = cvq_version_of(&now);
 	if (!S_ISREG(now.st_mode) || !cvq_version_same(&version, &entry->version))
 		return -ESTALE;
-	return steal_fd(fd);
+	return cvq_tree_reopen(shown, O_RDONLY | O_NOCTTY);
 }
 
 int cvq_view_open_folder(struct cvq_view *view, const char *path)

@@ -34,6 +34,7 @@ struct cvq_verdict {
 	_Atomic uint32_t references;
 	struct cvq_image *image; /* NULL if the file is passed through ... */
 	char *reason;            /* ... and then this says why */
+	cvq_err failure; /* what nobody could read is not shown: opening it fails so */
 };
 
 /*
@@ -78,7 +79,10 @@ cvq_err cvq_view_open(const char *path, const struct cvq_policy *policy, bool fo
 		      struct cvq_view **view);
 void cvq_view_close(struct cvq_view *view);
 
-/* Says why cvq_view_open() failed with 'err' for 'path', and what to do. */
+/* Says why a path that somebody has given cannot be opened, and what to do. */
+void cvq_view_explain_path(cvq_err err, struct cvq_reason *reason);
+
+/* The same of cvq_view_open(), which needs a directory. */
 void cvq_view_explain_open(cvq_err err, const char *path, struct cvq_reason *reason);
 
 const struct cvq_policy *cvq_view_policy(const struct cvq_view *view);
@@ -153,7 +157,13 @@ bool cvq_entry_is_at_hand(const struct cvq_entry *entry, size_t length, uint64_t
 cvq_err cvq_view_access(struct cvq_view *view, const char *path,
 			const struct cvq_entry *entry, int mode);
 
-/* The source's own user.* attributes; results as of getxattr(2) and listxattr(2). */
+/* What POSIX calls the access control list of a file. */
+#define CVQ_ACCESS_LIST "system.posix_acl_access"
+
+/*
+ * The source's own user.* attributes, and the value of its access control list; results
+ * as of getxattr(2) and listxattr(2).  -ESTALE if something else has taken its place.
+ */
 ssize_t cvq_view_get_xattr(struct cvq_view *view, const char *path,
 			   const struct cvq_entry *entry, const char *name, void *value,
 			   size_t size);
@@ -173,6 +183,8 @@ struct cvq_census {
 	uint64_t source_bytes; /* of the converted files */
 	uint64_t view_bytes;
 	bool complete; /* false if time ran out, or a folder could not be read */
+	/* The first that asks for conversion and is passed through, and why; or "". */
+	struct cvq_reason first_left;
 };
 
 /* Walks the tree and counts, for at most 'seconds' (and the file it is at). */

@@ -206,3 +206,21 @@ for timeout in 0 0.2 1; do
 	chmod 644 "$original/inside/link.1"
 	unmount_view
 done
+
+# --- Under a lease --------------------------------------------------------------
+
+# Who has a lease on a file, as file servers do, is asked for it, and that takes a moment.
+mount_view
+torch fixed_checkpoint "$original/leased.pt"
+size=$("$PYTHON" - "$original/leased.pt" "$view/leased.pt" <<'END'
+import fcntl, os, signal, subprocess, sys
+source, shown = sys.argv[1:]
+file = os.open(source, os.O_RDWR)
+signal.signal(signal.SIGIO, lambda *_: fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_UNLCK))
+fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+print(len(subprocess.run(["cat", shown], stdout=subprocess.PIPE, check=True).stdout))
+END
+) || fail "a leased file cannot be read"
+expect_state converted "$view/leased.pt"
+expect "$(stat -c %s "$view/leased.pt")" "$size" "bytes of a leased file"
+unmount_view

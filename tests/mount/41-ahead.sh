@@ -60,6 +60,25 @@ for _ in 1 2 3 4 5; do
 	unmount_view
 done
 
+# A signal ends the view at once, whoever is run ahead of just then.
+truncate -s 500M "$original/zeros.bin"
+for round in {0..39}; do
+	mount_view -o "max_threads=$((2 + round % 4 * 4))"
+	readers=()
+	for ((i = 0; i <= round % 3; i++)); do
+		cat "$view/zeros.bin" >/dev/null 2>&1 &
+		readers+=($!)
+	done
+	sleep "0.0$((RANDOM % 10))$((RANDOM % 10))"
+	kill -TERM "$daemon"
+	wait_for 20 has_ended "$daemon" || {
+		umount -f "$view" || true # or the readers would never end either
+		fail "the daemon does not end while it runs ahead"
+	}
+	wait "${readers[@]}" || true
+	! is_mounted "$view" || fail "a daemon that was ended leaves its view"
+done
+
 # Somebody overwrites the source under way: what was read is one version of it.
 mount_view
 head -c 4000000 "$view/data.bin" >/dev/null

@@ -2,6 +2,7 @@
 /*
  * Streams: who is run ahead of, how far, and who is not
  */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -13,12 +14,13 @@
 
 #define REQUEST  (128u << 10)
 #define MEBIBYTE (1u << 20)
+#define MOST     2u
 #define FILE_END (100ull * MEBIBYTE)
 
 static int set_up(void **state)
 {
 	static struct cvq_streams streams;
-	cvq_streams_init(&streams, 2);
+	cvq_streams_init(&streams);
 	*state = &streams;
 	return 0;
 }
@@ -37,7 +39,7 @@ static struct cvq_stream *go_on(struct cvq_streams *streams, uint64_t node, uint
 	struct cvq_stream *found = NULL;
 	for (uint64_t offset = from; offset < to; offset += REQUEST) {
 		struct cvq_stream *stream =
-			cvq_streams_note(streams, node, offset, REQUEST);
+			cvq_streams_note(streams, MOST, node, offset, REQUEST);
 		found = found ? found : stream;
 	}
 	return found;
@@ -69,9 +71,9 @@ static void requests_may_come_out_of_order_and_twice(void **state)
 {
 	for (uint64_t offset = 0; offset < STREAM_BYTES - REQUEST;
 	     offset += 2ull * REQUEST) {
-		assert_null(cvq_streams_note(*state, 7, offset + REQUEST, REQUEST / 2));
-		assert_null(cvq_streams_note(*state, 7, offset, REQUEST));
-		assert_null(cvq_streams_note(*state, 7, offset, REQUEST));
+		assert_null(cvq_streams_note(*state, MOST, 7, offset + REQUEST, REQUEST / 2));
+		assert_null(cvq_streams_note(*state, MOST, 7, offset, REQUEST));
+		assert_null(cvq_streams_note(*state, MOST, 7, offset, REQUEST));
 	}
 	assert_non_null(go_on(*state, 7, STREAM_BYTES - REQUEST, STREAM_BYTES));
 }
@@ -80,19 +82,19 @@ static void who_jumps_about_or_reads_little_is_left_alone(void **state)
 {
 	for (uint64_t i = 0; i < 1000; i++) {
 		uint64_t offset = i * 7919 % 1000 * 16 * MEBIBYTE;
-		assert_null(cvq_streams_note(*state, 7, offset, REQUEST));
+		assert_null(cvq_streams_note(*state, MOST, 7, offset, REQUEST));
 	}
 	for (uint64_t offset = 0; offset < FILE_END; offset += 4096)
-		assert_null(cvq_streams_note(*state, 8, offset, 4096));
+		assert_null(cvq_streams_note(*state, MOST, 8, offset, 4096));
 }
 
 static void jumps_of_others_do_not_end_a_stream(void **state)
 {
 	struct cvq_stream *found = NULL;
 	for (uint64_t i = 0; i < 16 && !found; i++) {
-		found = cvq_streams_note(*state, 7, i * REQUEST, REQUEST);
+		found = cvq_streams_note(*state, MOST, 7, i * REQUEST, REQUEST);
 		for (uint64_t other = 1; other < CVQ_STREAMS; other++)
-			cvq_streams_note(*state, 8, (i * 64 + other) * 16 * MEBIBYTE,
+			cvq_streams_note(*state, MOST, 8, (i * 64 + other) * 16 * MEBIBYTE,
 					 REQUEST);
 	}
 	assert_non_null(found);
@@ -149,17 +151,37 @@ static void no_more_run_than_may(void **state)
 	assert_non_null(go_on(*state, 9, 4ull * STREAM_BYTES, 5ull * STREAM_BYTES));
 	/* Those that run are never forgotten. */
 	for (uint64_t node = 10; node < 100; node++)
-		cvq_streams_note(*state, node, 0, REQUEST);
+		cvq_streams_note(*state, MOST, node, 0, REQUEST);
 	assert_true(second->running && second->node == 8);
 }
 
 static void none_may_where_all_threads_are_needed(void **state)
 {
-	(void)state;
-	struct cvq_streams streams;
-	cvq_streams_init(&streams, 0);
-	assert_null(go_on(&streams, 7, 0, FILE_END));
-	cvq_streams_release(&streams);
+	for (uint64_t offset = 0; offset < FILE_END; offset += REQUEST)
+		assert_null(cvq_streams_note(*state, 0, 7, offset, REQUEST));
+}
+
+static void *stop(void *streams)
+{
+	cvq_streams_stop(streams);
+	return NULL;
+}
+
+static void stopping_waits_for_those_who_run(void **state)
+{
+	struct cvq_streams *streams = *state;
+	struct cvq_stream *stream = go_on(streams, 7, 0, 2ull * STREAM_BYTES);
+	uint64_t start;
+	assert_true(cvq_stream_advance(streams, stream, FILE_END, &start) > 0);
+
+	pthread_t stopper;
+	assert_int_equal(pthread_create(&stopper, NULL, stop, streams), 0);
+	while (cvq_stream_advance(streams, stream, UINT64_MAX, &start) > 0)
+		stream->next += CVQ_STREAM_PIECE; /* its reader goes on */
+	assert_int_equal(pthread_tryjoin_np(stopper, NULL), EBUSY);
+	cvq_stream_stop(streams, stream);
+	assert_int_equal(pthread_join(stopper, NULL), 0);
+	assert_null(go_on(streams, 8, 0, FILE_END));
 }
 
 int main(void)
@@ -175,6 +197,7 @@ int main(void)
 		TEST(who_is_caught_up_with_jumps_ahead),
 		TEST(no_more_run_than_may),
 		TEST(none_may_where_all_threads_are_needed),
+		TEST(stopping_waits_for_those_who_run),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -181,6 +181,29 @@ static void test_the_rest_is_passed_with_a_reason(void **state)
 		assert_passed(fixture, "llm.pt", "cannot be read: Permission denied");
 }
 
+/* The kernel has files that nobody can read, of the loopback device for one. */
+static void test_what_cannot_be_read_is_not_passed(void **state)
+{
+	(void)state;
+	struct cvq_policy policy;
+	struct cvq_reason reason;
+	struct cvq_view *view;
+	assert_int_equal(cvq_policy_init(&policy), 0);
+	assert_int_equal(cvq_policy_set(&policy, "convert", "speed", &reason), 0);
+	if (cvq_view_open("/sys/class/net/lo", &policy, false, &view)) {
+		cvq_policy_release(&policy);
+		skip();
+	}
+	struct cvq_entry entry;
+	assert_int_equal(cvq_view_lookup(view, "speed", &entry), 0);
+	assert_false(cvq_entry_converted(&entry));
+	assert_non_null(strstr(entry.verdict->reason, "it cannot be read: "));
+	assert_int_equal(cvq_view_open_file(view, "speed", &entry), -EIO);
+	cvq_entry_release(&entry);
+	cvq_view_close(view);
+	cvq_policy_release(&policy);
+}
+
 static void test_paths_stay_below_the_root(void **state)
 {
 	struct fixture *fixture = *state;
@@ -1023,6 +1046,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_a_checkpoint_is_converted),
 		TEST(test_the_rest_is_passed_with_a_reason),
+		TEST(test_what_cannot_be_read_is_not_passed),
 		TEST(test_paths_stay_below_the_root),
 		TEST(test_a_missing_source),
 		TEST(test_followed_links),

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT */
+#include "mount/ending.h"
+
+#include <time.h>
+
+#include "mount/context.h"
+
+/* Wakes the server, and otherwise means nothing. */
+#define WAKING SIGUSR2
+
+static void do_nothing(int signal)
+{
+	(void)signal;
+}
+
+void cvq_ending_prepare(struct cvq_ending *ending)
+{
+	static const int ends[] = {SIGHUP, SIGINT, SIGTERM};
+	struct sigaction action;
+
+	sigemptyset(&ending->signals);
+	for (size_t i = 0; i < sizeof(ends) / sizeof(*ends); i++)
+		if (!sigaction(ends[i], NULL, &action) && action.sa_handler != SIG_IGN)
+			sigaddset(&ending->signals, ends[i]);
+	pthread_sigmask(SIG_BLOCK, &ending->signals, NULL);
+	action = (struct sigaction){.sa_handler = do_nothing};
+	sigaction(WAKING, &action, NULL);
+	signal(SIGPIPE, SIG_IGN);
+}
+
+static void *watch(void *data)
+{
+	struct cvq_ending *ending = data;
+	int signal;
+
+	if (sigwait(&ending->signals, &signal))
+		return NULL;
+	cvq_ahead_stop(&ending->context->ahead);
+	fuse_session_exit(ending->session);
+	/* The server may be just about to wait, so once might not be enough. */
+	for (;;) {
+		const struct timespec moment = {.tv_nsec = 10 * 1000 * 1000};
+		pthread_kill(ending->server, WAKING);
+		nanosleep(&moment, NULL);
+	}
+}
+
+cvq_err cvq_ending_watch(struct cvq_context *context, struct fuse_session *session)
+{
+	struct cvq_ending *ending = &context->ending;
+	sigset_t all, before;
+
+	ending->context = context;
+	ending->session = session;
+	ending->server = pthread_self();
+	/* The waking is for the server alone. */
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	int err = pthread_create(&ending->watcher, NULL, watch, ending);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	ending->watched = err == 0;
+	return -err;
+}
+
+void cvq_ending_release(struct cvq_ending *ending)
+{
+	if (!ending->watched)
+		return;
+	pthread_cancel(ending->watcher);
+	pthread_join(ending->watcher, NULL);
+	ending->watched = false;
+}
