@@ -35,6 +35,19 @@ void cvq_make_readable(char *text)
 	}
 }
 
+void cvq_put_readable(FILE *out, const char *text)
+{
+	const uint8_t *at = (const uint8_t *)text;
+	while (*at) {
+		unsigned length = sequence_length(at);
+		if (length == 0 || *at < ' ')
+			fputc('?', out);
+		else
+			fwrite(at, 1, length, out);
+		at += length ? length : 1;
+	}
+}
+
 bool cvq_is_shortage(cvq_err err)
 {
 	return err == -ENOMEM || err == -EMFILE || err == -ENFILE;

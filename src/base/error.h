@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 
 /* The type name is the contract: 0, or a negative errno value. */
 typedef int cvq_err;
@@ -37,6 +38,9 @@ cvq_err cvq_explain_list(struct cvq_reason *reason, cvq_err code, const char *fo
 
 /* Makes '?' of all that is no UTF-8, and of control characters. */
 void cvq_make_readable(char *text);
+
+/* Writes 'text' made readable so. */
+void cvq_put_readable(FILE *out, const char *text);
 
 /* Writes names, of which the last is NULL, as a reason lists them: "a, b or c". */
 void cvq_list_names(const char *const *names, char *text, size_t size);

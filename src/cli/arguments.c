@@ -87,14 +87,19 @@ static cvq_err set_flag(struct cvq_arguments *arguments, int letter)
 	}
 }
 
-/* 'argument' is what getopt_long() stumbled over. */
+/* Names what getopt_long() stumbled over: 'argument', or a letter of the one behind it. */
 static cvq_err refuse_option(const struct cvq_command *command, const char *argument,
-			     int missing_value, struct cvq_reason *reason)
+			     bool missing_value, struct cvq_reason *reason)
 {
+	const char *what = "there is no such option";
+	char letter[] = {'-', (char)optopt, '\0'};
 	if (missing_value)
-		return cvq_explain(reason, -EINVAL, "%.80s: a value is missing", argument);
-	return cvq_explain(reason, -EINVAL,
-			   "%.80s: there is no such option (see cvq %s --help)", argument,
+		what = "a value is missing";
+	else if (optopt == 'h' || optopt >= OPTION_POLICY)
+		what = "it takes no value";
+	else if (optopt)
+		argument = letter;
+	return cvq_explain(reason, -EINVAL, "%.80s: %s (see cvq %s --help)", argument, what,
 			   command->name);
 }
 

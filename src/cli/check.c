@@ -12,6 +12,7 @@
 
 #include "base/cleanup.h"
 #include "cli/command.h"
+#include "cli/json.h"
 #include "cosyvoice/package.h"
 #include "view/view.h"
 
@@ -129,17 +130,6 @@ static json_t *describe(const struct cvq_package_report *report, const char *dir
 			 "state", states[report->state], "findings", findings);
 }
 
-static cvq_err print_json(const struct cvq_package_report *report, const char *directory)
-{
-	json_t *json = describe(report, directory);
-	if (!json)
-		return -ENOMEM;
-	int failed = json_dumpf(json, stdout, JSON_INDENT(2));
-	json_decref(json);
-	putchar('\n');
-	return failed ? -ENOMEM : 0;
-}
-
 /* ========================================================================== */
 /*                                   Command                                  */
 /* ========================================================================== */
@@ -156,19 +146,16 @@ static int run(const struct cvq_arguments *arguments)
 	struct cvq_package_report report;
 	const struct cvq_package_files files = {cvq_package_open_at, &fd};
 	cvq_err err = cvq_package_check(&files, &report);
-	if (!err && arguments->json)
-		err = print_json(&report, directory);
-	else if (!err)
-		print_table(&report, directory);
-	bool complete = report.state == CVQ_PACKAGE_COMPLETE;
-	cvq_package_report_release(&report);
+	int code = report.state == CVQ_PACKAGE_COMPLETE ? CVQ_EXIT_DONE : CVQ_EXIT_FAULT;
 	if (err)
-		return cvq_fail_with(CVQ_EXIT_SOURCE, directory,
+		code = cvq_fail_with(CVQ_EXIT_SOURCE, directory,
 				     "out of memory (end other programs)");
-	if (fflush(stdout) || ferror(stdout))
-		return cvq_fail_with(CVQ_EXIT_OUTPUT, NULL,
-				     "the findings cannot be printed: %s", strerror(errno));
-	return complete ? CVQ_EXIT_DONE : CVQ_EXIT_FAULT;
+	else if (arguments->json)
+		code = cvq_json_print(describe(&report, directory), code);
+	else
+		print_table(&report, directory);
+	cvq_package_report_release(&report);
+	return code;
 }
 
 const struct cvq_command cvq_check_command = {

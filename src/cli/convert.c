@@ -17,6 +17,7 @@
 
 #include "base/human.h"
 #include "cli/command.h"
+#include "cli/copy.h"
 #include "cli/listing.h"
 #include "cli/output.h"
 #include "cli/path.h"
@@ -24,9 +25,6 @@
 #include "cvq/cvq.h"
 
 #define INFO_NAME "QUANTIZED_INFO.txt"
-
-/* Copied at a time, so that the bar moves. */
-#define COPY_BYTES (64u << 20)
 
 static const char usage[] =
 	"usage: cvq convert [options] SOURCE DEST\n"
@@ -77,6 +75,17 @@ static void note_signal(int signal)
 	stopped_by = signal;
 }
 
+static void take_signals(void)
+{
+	static const int ending[] = {SIGHUP, SIGINT, SIGTERM};
+	const struct sigaction stop = {.sa_handler = note_signal};
+	struct sigaction before;
+	for (size_t i = 0; i < sizeof(ending) / sizeof(*ending); i++)
+		if (!sigaction(ending[i], NULL, &before) && before.sa_handler != SIG_IGN)
+			sigaction(ending[i], &stop, NULL);
+	signal(SIGXFSZ, SIG_IGN);
+}
+
 /* ========================================================================== */
 /*                                   Before                                   */
 /* ========================================================================== */
@@ -109,7 +118,7 @@ static int add_up(struct conversion *conversion)
 static char *absolute_path(const char *path)
 {
 	char *whole = realpath(path, NULL);
-	if (whole)
+	if (whole || !*path)
 		return whole;
 	cleanup_free char *copy = strdup(path);
 	if (!copy)
@@ -126,6 +135,33 @@ static char *absolute_path(const char *path)
 	return whole;
 }
 
+static int fail_source(const struct conversion *conversion, const char *path, cvq_err err)
+{
+	if (err == -ESTALE)
+		return cvq_fail_with(CVQ_EXIT_SOURCE, conversion->source,
+				     "'%.100s' was modified meanwhile (convert again)",
+				     path);
+	return cvq_fail_with(CVQ_EXIT_SOURCE, conversion->source,
+			     "'%.100s' cannot be read: %s (check it)", path,
+			     err == -EBADMSG ? "one of its compressed entries is damaged"
+					     : strerror(-err));
+}
+
+/* Better to learn now that a file may not be read than with half of them written. */
+static int check_files(struct conversion *conversion)
+{
+	for (size_t i = 0; i < conversion->listing.count; i++) {
+		struct cvq_listed *listed = &conversion->listing.items[i];
+		if (!cvq_listed_is_file(listed))
+			continue;
+		int fd = cvq_listed_open(conversion->view, listed);
+		if (fd < 0)
+			return fail_source(conversion, listed->path, fd);
+		close(fd);
+	}
+	return CVQ_EXIT_DONE;
+}
+
 static int check_places(const struct conversion *conversion)
 {
 	cleanup_free char *source = realpath(conversion->source, NULL);
@@ -138,8 +174,13 @@ static int check_places(const struct conversion *conversion)
 		return cvq_fail_with(CVQ_EXIT_USAGE, conversion->destination,
 				     "it and SOURCE lie in each other (give a directory "
 				     "beside SOURCE)");
-	struct stat status;
-	if (!conversion->arguments->force && lstat(conversion->destination, &status) == 0)
+	struct stat there;
+	if (lstat(conversion->destination, &there))
+		return CVQ_EXIT_DONE;
+	if (stat(conversion->destination, &there) || !S_ISDIR(there.st_mode))
+		return cvq_fail_with(CVQ_EXIT_OUTPUT, conversion->destination,
+				     "it exists, and is no directory (give another)");
+	if (!conversion->arguments->force)
 		return cvq_fail_with(CVQ_EXIT_OUTPUT, conversion->destination,
 				     "it exists (use --force to write into it)");
 	return CVQ_EXIT_DONE;
@@ -150,6 +191,25 @@ static int fail_output(const struct conversion *conversion, const char *path, in
 	return cvq_fail_with(CVQ_EXIT_OUTPUT, conversion->destination,
 			     "'%.100s' cannot be written: %s (%s)", path, strerror(error),
 			     error == ENOSPC ? "make room on its disk" : "check it");
+}
+
+/* What must be free: each file is written before the one that it replaces goes. */
+static uint64_t needed_room(const struct conversion *conversion)
+{
+	int64_t taken = 0, most = 0;
+	for (size_t i = 0; i < conversion->listing.count; i++) {
+		const struct cvq_listed *listed = &conversion->listing.items[i];
+		struct stat replaced;
+		if (!cvq_listed_is_file(listed))
+			continue;
+		taken += listed->entry.attributes.st_size;
+		most = taken > most ? taken : most;
+		if (fstatat(conversion->folder, listed->path, &replaced,
+			    AT_SYMLINK_NOFOLLOW) == 0 &&
+		    S_ISREG(replaced.st_mode) && replaced.st_nlink == 1)
+			taken -= replaced.st_blocks * 512;
+	}
+	return (uint64_t)most;
 }
 
 /* Makes the destination and sees whether all of it fits. */
@@ -166,7 +226,8 @@ static int open_destination(struct conversion *conversion)
 	if (fstatvfs(conversion->folder, &room))
 		return CVQ_EXIT_DONE;
 	uint64_t free_bytes = (uint64_t)room.f_bavail * room.f_frsize;
-	if (free_bytes >= conversion->tally.written_bytes)
+	uint64_t needed_bytes = needed_room(conversion);
+	if (free_bytes >= needed_bytes)
 		return CVQ_EXIT_DONE;
 	char needed[CVQ_HUMAN_SIZE], there[CVQ_HUMAN_SIZE];
 	if (made)
@@ -174,7 +235,7 @@ static int open_destination(struct conversion *conversion)
 	return cvq_fail_with(CVQ_EXIT_OUTPUT, conversion->destination,
 			     "%s are needed and %s are free (make room, or mount a view "
 			     "instead: it needs none)",
-			     cvq_human_size(conversion->tally.written_bytes, needed),
+			     cvq_human_size(needed_bytes, needed),
 			     cvq_human_size(free_bytes, there));
 }
 
@@ -189,84 +250,19 @@ static bool report(void *context, uint64_t written)
 	return !stopped_by;
 }
 
-/* copy_file_range() fails so where it cannot copy between these two files. */
-static bool must_copy_by_hand(int error)
-{
-	return error == EXDEV || error == EINVAL || error == ENOSYS || error == EOPNOTSUPP;
-}
-
-static cvq_err copy_piece(int from, int to, uint64_t offset, size_t length)
-{
-	uint8_t buffer[64 << 10];
-	const struct cvq_source source = {.fd = from};
-	while (length > 0) {
-		size_t piece = length < sizeof(buffer) ? length : sizeof(buffer);
-		cvq_err err = cvq_source_read(&source, buffer, piece, offset);
-		if (!err)
-			err = cvq_write_all(to, buffer, piece, offset);
-		if (err)
-			return err;
-		offset += piece;
-		length -= piece;
-	}
-	return 0;
-}
-
-static cvq_err copy_file(struct conversion *conversion, int from, int to, uint64_t size)
-{
-	bool by_hand = false;
-	for (uint64_t done = 0; done < size;) {
-		size_t piece =
-			size - done < COPY_BYTES ? (size_t)(size - done) : COPY_BYTES;
-		off_t in = (off_t)done, out = (off_t)done;
-		ssize_t copied =
-			by_hand ? -1 : copy_file_range(from, &in, to, &out, piece, 0);
-		if (copied == 0)
-			return -ENODATA;
-		if (copied < 0 && !by_hand && !must_copy_by_hand(errno))
-			return -errno;
-		if (copied < 0) {
-			by_hand = true;
-			cvq_err err = copy_piece(from, to, done, piece);
-			if (err)
-				return err;
-			copied = (ssize_t)piece;
-		}
-		done += (uint64_t)copied;
-		if (!report(conversion, done))
-			return -ECANCELED;
-	}
-	return 0;
-}
-
 static cvq_err write_content(struct conversion *conversion, const struct cvq_listed *listed,
 			     int from, int to)
 {
 	const struct cvq_entry *entry = &listed->entry;
-	cvq_err err;
-	if (cvq_entry_converted(entry)) {
-		const struct cvq_source source = {.fd = from};
-		const struct cvq_write_watch watch = {report, conversion};
-		err = cvq_image_write(entry->verdict->image, &source, to, &watch);
-	} else {
-		err = copy_file(conversion, from, to, entry->version.size);
-	}
+	const struct cvq_source source = {.fd = from};
+	const struct cvq_write_watch watch = {report, conversion};
+	cvq_err err = cvq_entry_converted(entry)
+			      ? cvq_image_write(entry->verdict->image, &source, to, &watch)
+			      : cvq_copy(&source, entry->version.size, to, &watch);
 	struct stat now;
 	if (!err && (fstat(from, &now) || !cvq_version_unmodified(&entry->version, &now)))
 		err = -ESTALE;
 	return err;
-}
-
-static int fail_source(const struct conversion *conversion, const char *path, cvq_err err)
-{
-	if (err == -ESTALE)
-		return cvq_fail_with(CVQ_EXIT_SOURCE, conversion->source,
-				     "'%.100s' was modified meanwhile (convert again)",
-				     path);
-	return cvq_fail_with(CVQ_EXIT_SOURCE, conversion->source,
-			     "'%.100s' cannot be read: %s (check it)", path,
-			     err == -EBADMSG ? "one of its compressed entries is damaged"
-					     : strerror(-err));
 }
 
 static int write_file(struct conversion *conversion, struct cvq_listed *listed)
@@ -363,10 +359,12 @@ static void print_summary(const struct conversion *conversion, FILE *out)
 	print_sizes(out, "directory", tally->source_bytes, tally->written_bytes);
 	for (size_t i = 0; i < conversion->listing.count; i++) {
 		const struct cvq_listed *listed = &conversion->listing.items[i];
-		if (cvq_listed_is_file(listed) && !cvq_entry_converted(&listed->entry) &&
-		    cvq_policy_wants_file(policy, listed->path))
-			fprintf(out, "as it is: %s (%s)\n", listed->path,
-				listed->entry.verdict->reason);
+		if (!cvq_listed_is_file(listed) || cvq_entry_converted(&listed->entry) ||
+		    !cvq_policy_wants_file(policy, listed->path))
+			continue;
+		fputs("as it is: ", out);
+		cvq_put_readable(out, listed->path);
+		fprintf(out, " (%s)\n", listed->entry.verdict->reason);
 	}
 }
 
@@ -374,20 +372,28 @@ static void print_summary(const struct conversion *conversion, FILE *out)
 static int write_info(struct conversion *conversion)
 {
 	const struct cvq_policy *policy = &conversion->arguments->policy;
+	for (size_t i = 0; i < conversion->listing.count; i++)
+		if (strcmp(conversion->listing.items[i].path, INFO_NAME) == 0)
+			return CVQ_EXIT_DONE; /* SOURCE has one, which is to be there */
 	cleanup_output struct cvq_output output;
 	cvq_err err = cvq_output_begin(&output, conversion->folder, INFO_NAME);
 	FILE *file = err ? NULL : fdopen(dup(output.fd), "w");
 	if (!file)
 		return fail_output(conversion, INFO_NAME, err ? -err : errno);
 	cleanup_free char *source = realpath(conversion->source, NULL);
-	fprintf(file, "Written by cvq %s from %s\n", CVQ_VERSION_STRING,
-		source ? source : conversion->source);
-	fprintf(file, "dtype=%s overflow=%s checksum=%s\n\n", cvq_dtype_name(policy->dtype),
+	fprintf(file, "Written by cvq %s from ", CVQ_VERSION_STRING);
+	cvq_put_readable(file, source ? source : conversion->source);
+	fprintf(file, "\ndtype=%s overflow=%s checksum=%s\n\n", cvq_dtype_name(policy->dtype),
 		cvq_overflow_name(policy->overflow), cvq_checksum_name(policy->checksum));
 	print_summary(conversion, file);
-	for (size_t i = 0; i < conversion->listing.count; i++)
-		if (cvq_entry_converted(&conversion->listing.items[i].entry))
-			fprintf(file, "converted: %s\n", conversion->listing.items[i].path);
+	for (size_t i = 0; i < conversion->listing.count; i++) {
+		const struct cvq_listed *listed = &conversion->listing.items[i];
+		if (!cvq_entry_converted(&listed->entry))
+			continue;
+		fputs("converted: ", file);
+		cvq_put_readable(file, listed->path);
+		fputc('\n', file);
+	}
 	fputs("\nThe weights are stored in FP16: do not train on from them.\n", file);
 	if (fclose(file))
 		err = -errno;
@@ -402,11 +408,7 @@ static int write_info(struct conversion *conversion)
 
 static int write_all(struct conversion *conversion)
 {
-	const struct sigaction stop = {.sa_handler = note_signal};
-	sigaction(SIGINT, &stop, NULL);
-	sigaction(SIGTERM, &stop, NULL);
-	signal(SIGXFSZ, SIG_IGN);
-
+	take_signals();
 	int code = open_destination(conversion);
 	if (code)
 		return code;
@@ -443,6 +445,8 @@ static int run(const struct cvq_arguments *arguments)
 	code = add_up(&conversion);
 	if (!code)
 		code = check_places(&conversion);
+	if (!code)
+		code = check_files(&conversion);
 	if (!code)
 		code = write_all(&conversion);
 	cvq_listing_release(&conversion.listing);

@@ -356,10 +356,11 @@ static int run(const struct cvq_arguments *arguments)
 	/* Not to be kept waiting by a fifo: */
 	cleanup_fd int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	struct stat attributes;
-	if (fd < 0 || fstat(fd, &attributes))
-		return cvq_fail_with(CVQ_EXIT_SOURCE, path,
-				     "it cannot be opened: %s (check its path)",
-				     strerror(errno));
+	if (fd < 0 || fstat(fd, &attributes)) {
+		struct cvq_reason reason;
+		cvq_view_explain_path(-errno, &reason);
+		return cvq_fail(CVQ_EXIT_SOURCE, path, &reason);
+	}
 	if (S_ISDIR(attributes.st_mode))
 		return inspect_directory(arguments);
 	if (!S_ISREG(attributes.st_mode))

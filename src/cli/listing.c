@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/buffer.h"
+#include "base/log.h"
 #include "cli/command.h"
 #include "view/folder.h"
 
@@ -87,6 +88,18 @@ static int list_all(const char *directory, struct cvq_view *view,
 	return CVQ_EXIT_DONE;
 }
 
+/* Without the alias a loader gets another file, or none. */
+static void warn_of_aliases(const char *directory, struct cvq_view *view)
+{
+	const struct cvq_log log = {.program = "cvq", .most = CVQ_LOG_WARNING};
+	const struct cvq_aliases *aliases = &cvq_view_policy(view)->aliases;
+	struct cvq_reason reason;
+	for (size_t i = 0; i < aliases->count; i++)
+		if (cvq_view_check_alias(view, &aliases->list[i], &reason))
+			cvq_log(&log, CVQ_LOG_WARNING, "%s: [alias] %s: %s", directory,
+				aliases->list[i].path, reason.text);
+}
+
 int cvq_listing_open(const char *directory, const struct cvq_policy *policy,
 		     struct cvq_view **view, struct cvq_listing *listing)
 {
@@ -97,6 +110,7 @@ int cvq_listing_open(const char *directory, const struct cvq_policy *policy,
 		cvq_view_explain_open(err, directory, &reason);
 		return cvq_fail(CVQ_EXIT_SOURCE, directory, &reason);
 	}
+	warn_of_aliases(directory, *view);
 	int code = list_all(directory, *view, listing);
 	if (code) {
 		cvq_listing_release(listing);

@@ -80,13 +80,19 @@ static int run_command(const struct cvq_command *command, int argc, char *argv[]
 		fputs(command->usage, stdout);
 	else
 		code = command->run(&arguments);
-	if (fflush(stdout) && !code)
-		code = cvq_fail_with(CVQ_EXIT_OUTPUT, NULL,
-				     "standard output cannot be written: %s (make room, or "
-				     "write elsewhere)",
-				     strerror(errno));
 	cvq_arguments_release(&arguments);
 	return code;
+}
+
+/* What was printed may have been lost long before, or only now. */
+static int close_output(int code)
+{
+	bool lost = fflush(stdout) || ferror(stdout);
+	if (!lost || code)
+		return code;
+	return cvq_fail_with(CVQ_EXIT_OUTPUT, NULL,
+			     "standard output cannot be written (make room, or write "
+			     "elsewhere)");
 }
 
 int main(int argc, char *argv[])
@@ -98,16 +104,16 @@ int main(int argc, char *argv[])
 	const char *name = argv[1];
 	if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0) {
 		print_help();
-		return CVQ_EXIT_DONE;
+		return close_output(CVQ_EXIT_DONE);
 	}
 	if (strcmp(name, "--version") == 0 || strcmp(name, "-V") == 0) {
 		printf("cvq %s\n", CVQ_VERSION_STRING);
-		return CVQ_EXIT_DONE;
+		return close_output(CVQ_EXIT_DONE);
 	}
 	const struct cvq_command *command = find_command(name);
 	if (!command)
 		return cvq_fail_with(CVQ_EXIT_USAGE, NULL,
 				     "%.80s: there is no such subcommand (see cvq --help)",
 				     name);
-	return run_command(command, argc - 1, argv + 1);
+	return close_output(run_command(command, argc - 1, argv + 1));
 }

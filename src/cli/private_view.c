@@ -18,6 +18,7 @@
 #include "base/privilege.h"
 #include "base/program.h"
 #include "base/unmount.h"
+#include "view/view.h"
 
 /* How long a daemon may take to let go of its view before that is taken away. */
 #define MILLISECONDS_TO_LET_GO 10000
@@ -96,10 +97,11 @@ int cvq_private_view_plan(struct cvq_private_view *view,
 		return cvq_fail_with(CVQ_EXIT_MOUNT, NULL,
 				     "cvq-mount is not found (install it beside cvq)");
 	cleanup_free char *source = realpath(arguments->paths[0], NULL);
-	if (!source)
-		return cvq_fail_with(CVQ_EXIT_SOURCE, arguments->paths[0],
-				     "%s (give the directory that holds the .pt files)",
-				     strerror(errno));
+	if (!source) {
+		struct cvq_reason reason;
+		cvq_view_explain_open(-errno, arguments->paths[0], &reason);
+		return cvq_fail(CVQ_EXIT_SOURCE, arguments->paths[0], &reason);
+	}
 	if (arguments->in_place) {
 		view->path = steal_pointer(source);
 		return CVQ_EXIT_DONE;

@@ -6,6 +6,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/error.h"
 #include "base/human.h"
 #include "cli/terminal.h"
 
@@ -53,7 +54,7 @@ static void draw(const struct cvq_progress *progress, uint64_t bytes)
 	double rate = seconds > 0 ? (double)bytes / seconds : 0;
 	double left = rate > 0 ? (double)(progress->total - bytes) / rate : 0;
 	unsigned filled = (unsigned)(share * BAR_WIDTH);
-	char bar[BAR_WIDTH + 1], size[CVQ_HUMAN_SIZE], time[CVQ_HUMAN_SIZE], line[1024];
+	char bar[BAR_WIDTH + 1], size[CVQ_HUMAN_SIZE], time[CVQ_HUMAN_SIZE], line[160];
 
 	memset(bar, '=', filled);
 	memset(bar + filled, ' ', BAR_WIDTH - filled);
@@ -61,11 +62,10 @@ static void draw(const struct cvq_progress *progress, uint64_t bytes)
 	int length = snprintf(line, sizeof(line), "[%s] %3.0f %%  %s/s  %s left  ", bar,
 			      share * 100, cvq_human_size((uint64_t)rate, size),
 			      cvq_human_time(left, time));
+	fprintf(stderr, "\r\033[K%s", line);
 	/* A name that does not fit might wrap the line: better none than half of one. */
 	if ((unsigned)length + strlen(progress->path) < cvq_terminal_width(STDERR_FILENO))
-		snprintf(line + length, sizeof(line) - (size_t)length, "%s",
-			 progress->path);
-	fprintf(stderr, "\r\033[K%s", line);
+		cvq_put_readable(stderr, progress->path);
 	fflush(stderr);
 }
 
@@ -82,8 +82,10 @@ void cvq_progress_step(struct cvq_progress *progress, uint64_t bytes)
 void cvq_progress_file_done(struct cvq_progress *progress, uint64_t bytes, const char *what)
 {
 	progress->done += bytes;
-	if (!progress->quiet && !progress->on_terminal)
-		printf("%s: %s\n", progress->path, what);
+	if (!progress->quiet && !progress->on_terminal) {
+		cvq_put_readable(stdout, progress->path);
+		printf(": %s\n", what);
+	}
 	cvq_progress_step(progress, 0);
 }
 

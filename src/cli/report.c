@@ -125,7 +125,8 @@ static cvq_err print_tensors(const struct cvq_verified *verified)
 					     : "kept");
 		cvq_table_add(table, row.cells);
 	}
-	printf("%s\n", verified->path);
+	cvq_put_readable(stdout, verified->path);
+	putchar('\n');
 	cvq_err err = cvq_table_print(table);
 	putchar('\n');
 	return err;

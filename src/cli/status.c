@@ -235,7 +235,7 @@ static int print_view(const char *path, const json_t *status)
 {
 	static const struct cvq_column columns[] = {
 		{"FIELD", false, CVQ_CUT_NEVER},
-		{"VALUE", false, CVQ_CUT_END},
+		{"VALUE", false, CVQ_CUT_NEVER},
 	};
 	cleanup_table struct cvq_table *table = cvq_table_create(columns, 2);
 	if (!table)

@@ -225,8 +225,11 @@ static int check_kinds(struct cvq_verification *verification, bool *is_directory
 {
 	const char *source = verification->source, *view = verification->view;
 	struct stat attributes;
-	if (stat(source, &attributes))
-		return cvq_verify_fail(source, -errno);
+	struct cvq_reason reason;
+	if (stat(source, &attributes)) {
+		cvq_view_explain_path(-errno, &reason);
+		return cvq_fail(CVQ_EXIT_SOURCE, source, &reason);
+	}
 	*is_directory = S_ISDIR(attributes.st_mode);
 	if (!*is_directory && !S_ISREG(attributes.st_mode))
 		return cvq_fail_with(CVQ_EXIT_SOURCE, source,
@@ -234,16 +237,14 @@ static int check_kinds(struct cvq_verification *verification, bool *is_directory
 				     "checkpoint, or the directory that holds it)");
 	if (!view)
 		return CVQ_EXIT_DONE;
-	if (stat(view, &attributes))
-		return cvq_fail_with(
-			CVQ_EXIT_SOURCE, view,
-			"it cannot be opened: %s (mount it, or check its path)",
-			strerror(errno));
+	if (stat(view, &attributes)) {
+		cvq_view_explain_path(-errno, &reason);
+		return cvq_fail(CVQ_EXIT_SOURCE, view, &reason);
+	}
 	if (*is_directory && !S_ISDIR(attributes.st_mode))
 		return cvq_fail_with(CVQ_EXIT_USAGE, view,
 				     "it is no directory, as SOURCE is (give two "
 				     "directories, or two files)");
-	struct cvq_reason reason;
 	if (!cvq_mount_has_rules(view, verification->policy, &reason))
 		return cvq_fail(CVQ_EXIT_USAGE, view, &reason);
 	if (*is_directory || !S_ISDIR(attributes.st_mode))

@@ -115,13 +115,66 @@ expect 5 "$status" "exit code without room"
 no_half_files "a full disk"
 [ ! -e "$work/full/llm.pt" ] || fail "a full disk leaves half of a file"
 
-# Ctrl-C, while it converts.
+# What cannot be read is found out before anything is written.
+if ! is_root; then
+	cp -r "$original/CosyVoice2-0.5B" "$work/secret"
+	chmod 000 "$work/secret/llm.pt"
+	convert 3 "$work/secret" "$work/new"
+	grep -q "'llm.pt' cannot be read: Permission denied" "$work/err" ||
+		fail "it reads: $(cat "$work/err")"
+	[ ! -e "$work/new" ] || fail "something was written though a file cannot be read"
+fi
+
+# An alias that shows nothing.
+printf '[alias]\nx.pt = none.pt\n' >"$work/alias.ini"
+convert 0 --quiet --config "$work/alias.ini" "$work/large" "$work/aliased"
+grep -q '\[alias\] x.pt: ' "$work/err" || fail "an alias of nothing is not told of"
+
+# A directory that was converted once says so itself.
+mkdir "$work/told"
+cp "$work/large/llm.pt" "$work/told"
+echo "of its own" >"$work/told/QUANTIZED_INFO.txt"
+convert 0 "$work/told" "$work/told-again"
+same "$work/told/QUANTIZED_INFO.txt" "$work/told-again/QUANTIZED_INFO.txt"
+
+# Names that a terminal would take for orders.
+mkdir "$work/names"
+cp "$work/large/llm.pt" "$work/names/"$'\e[31m.pt'
+convert 0 "$work/names" "$work/named"
+! grep -q $'\e' "$work/out" "$work/named/QUANTIZED_INFO.txt" || fail "a name is printed as it is"
+
+touch "$work/plain-file"
+convert 5 --force "$work/large" "$work/plain-file"
+grep -q 'is no directory' "$work/err" || fail "it reads: $(cat "$work/err")"
+convert 5 "$work/large" ""
+
+# Written over itself, it needs room for one file at a time.
+if is_root; then
+	mkdir "$work/small" "$work/three"
+	for number in 1 2 3; do
+		cp "$work/large/llm.pt" "$work/three/$number.pt"
+	done
+	needed=$(stat -c %s "$work/once/llm.pt")
+	mount -t tmpfs -o size=$((needed * 4 + 1000000)) tmpfs "$work/small"
+	convert 0 "$work/three" "$work/small/three"
+	convert 0 --force "$work/three" "$work/small/three"
+	head -c $((needed / 2 * 3)) /dev/zero >"$work/small/other" || true
+	convert 5 --force "$work/three" "$work/small/three"
+	grep -q ' are needed and .* are free ' "$work/err" || fail "it reads: $(cat "$work/err")"
+	umount "$work/small"
+fi
+
+# Ctrl-C and the like, while it converts.
 torch sparse_checkpoint "$work/large/llm.pt" 1000000000
-"$CVQ" convert --quiet "$work/large" "$work/stopped" 2>"$work/err" &
-wait_for 20 test -e "$work/stopped/.cvq-$!.part" || fail "it does not begin"
-kill -INT $!
-status=0
-wait $! || status=$?
-expect 130 "$status" "exit code after Ctrl-C"
-no_half_files "Ctrl-C"
-[ ! -e "$work/stopped/llm.pt" ] || fail "Ctrl-C leaves half of a file"
+for signal in INT TERM HUP; do
+	env --default-signal=$signal "$CVQ" convert --quiet "$work/large" "$work/stopped" \
+		2>"$work/err" &
+	wait_for 20 test -e "$work/stopped/.cvq-$!.part" || fail "it does not begin"
+	kill -$signal $!
+	status=0
+	wait $! || status=$?
+	expect $((128 + $(kill -l $signal))) "$status" "exit code after SIG$signal"
+	no_half_files "SIG$signal"
+	[ ! -e "$work/stopped/llm.pt" ] || fail "SIG$signal leaves half of a file"
+	rm -r "$work/stopped"
+done

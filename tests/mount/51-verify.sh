@@ -277,7 +277,7 @@ says "packed\.pt: 'layer\.weight' cannot be read: its compressed data is damaged
 
 verify 3 "$work/none"
 verify 3 "$work/source" "$work/none"
-says 'none: it cannot be opened: .* \(mount it, or check its path\)$'
+says 'none: there is nothing of that name \(check its path\)$'
 verify 2 "$work/source" "$work/copy/llm.pt"
 verify 3 /dev/null
 verify 2

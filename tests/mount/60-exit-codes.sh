@@ -7,7 +7,7 @@
 export PATH=${CVQ_MOUNT%/*}:${CVQ%/*}:$PATH
 export XDG_RUNTIME_DIR=$work/runtime
 mkdir -m 700 "$XDG_RUNTIME_DIR"
-mkdir "$work/empty" "$work/other" "$work/place"
+mkdir "$work/empty" "$work/other" "$work/place" "$work/dead"
 fixed "$original/llm.pt" "$work/place/llm.pt" "$work/other/llm.pt"
 touch "$work/file"
 echo 'nonsense' >"$work/wrong.ini"
@@ -15,6 +15,8 @@ printf '#!/bin/sh\nexit 42\n' >"$work/answer"
 chmod +x "$work/answer"
 # Some weights are others.
 head -c 64 /dev/zero | tr '\0' A | dd of="$work/other/llm.pt" bs=1 seek=100000 conv=notrunc status=none
+mount_at "$work/empty" "$work/dead"
+kill -KILL "$daemon"
 mount_view
 mount_at "$work/place" "$work/place"
 
@@ -39,6 +41,7 @@ table='
 
 0 cvq --help
 0 cvq --version
+5 cvq --version >/dev/full
 2 cvq
 2 cvq nonsense
 
@@ -49,6 +52,7 @@ table='
 2 cvq convert --config "$work/wrong.ini" "$original" "$work/new"
 2 cvq convert "$original" "$original/inside"
 3 cvq convert "$work/none" "$work/new"
+3 cvq convert "$work/dead" "$work/new"
 3 cvq convert "$work/file" "$work/new"
 3 cvq convert "$work/empty" "$work/new"
 5 cvq convert "$original" "$work/other"
@@ -60,7 +64,9 @@ table='
 2 cvq inspect
 2 cvq inspect --nonsense "$original"
 3 cvq inspect "$work/none"
+3 cvq inspect "$work/dead"
 5 cvq inspect "$original" >/dev/full
+5 cvq inspect --json "$original/llm.pt" >/dev/full
 
 0 cvq verify --help
 0 cvq verify "$original"
@@ -71,12 +77,16 @@ table='
 2 cvq verify --nonsense "$original"
 3 cvq verify "$work/none"
 3 cvq verify "$original" "$work/none"
+3 cvq verify "$original" "$work/dead"
+5 cvq verify "$original" "$view" >/dev/full
+5 cvq verify --json "$original" "$view" >/dev/full
 
 0 cvq check --help
 1 cvq check "$work/empty"
 2 cvq check
 2 cvq check --nonsense "$original"
 3 cvq check "$work/none"
+3 cvq check "$work/dead"
 3 cvq check "$work/file"
 
 0 cvq status --help
@@ -85,7 +95,9 @@ table='
 0 cvq status --json "$view"
 2 cvq status --nonsense
 2 cvq status "$view" "$view"
+5 cvq status --json "$view" >/dev/full
 3 cvq status "$work/none"
+3 cvq status "$work/dead"
 3 cvq status "$work/empty"
 3 cvq status "$view/llm.pt"
 
@@ -109,6 +121,7 @@ table='
 2 cvq run --dtype=fp8 "$original" -- true
 2 cvq run --config "$work/wrong.ini" "$original" -- true
 3 cvq run "$work/none" -- true
+3 cvq run "$work/dead" -- true
 3 cvq run "$work/file" -- true
 3 cvq run --in-place "$work/none" -- true
 4 cvq run --in-place "$work/place" -- true
@@ -125,6 +138,10 @@ while read -r expected line; do
 	status=0
 	(eval "timeout 60 $line") >"$work/said" 2>"$work/said.err" </dev/null || status=$?
 	expect "$expected" "$status" "exit code of $line ($(cat "$work/said.err"))"
+	if [[ $line == *'$work/dead'* ]]; then
+		grep -qF 'fusermount3 -u' "$work/said.err" ||
+			fail "$line does not say how to clear it: $(cat "$work/said.err")"
+	fi
 	case $expected in
 	0 | 1 | 42 | 137 | 143) ;;
 	*) is_message || fail "$line says: $(cat "$work/said.err")" ;;
@@ -135,3 +152,22 @@ while read -r expected line; do
 done <<<"$table"
 unmount "$work/place"
 unmount_view
+fusermount3 -u "$work/dead"
+
+# The option that is wrong is named, whatever stands beside it.
+# blames EXPECTED ARGUMENT...
+blames()
+{
+	local expected=$1
+
+	shift
+	! "$CVQ" "$@" >"$work/said" 2>"$work/said.err" || fail "cvq $* is taken"
+	grep -q "^cvq: $expected (see cvq .* --help)$" "$work/said.err" ||
+		fail "cvq $* says: $(cat "$work/said.err")"
+}
+
+blames '-j: there is no such option' inspect -json "$original"
+blames '-x: there is no such option' inspect --json -xq "$original"
+blames '--jsom: there is no such option' inspect --jsom "$original"
+blames '--json=yes: it takes no value' inspect --json=yes "$original"
+blames '--dtype: a value is missing' inspect "$original" --dtype

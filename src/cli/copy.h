@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Copying a file as it is
+ */
+#ifndef CVQ_CLI_COPY_H
+#define CVQ_CLI_COPY_H
+
+#include "image/image.h"
+
+/*
+ * Copies the first 'size' bytes of 'source' to the start of the file 'to': by the kernel
+ * where it can, which may share the blocks.  'watch' is called with the bytes written so
+ * far.
+ *
+ * Returns 0; -ENODATA if the source is shorter; -ECANCELED if 'watch' said so; or what
+ * reading or writing failed with.
+ */
+cvq_err cvq_copy(const struct cvq_source *source, uint64_t size, int to,
+		 const struct cvq_write_watch *watch);
+
+#endif
