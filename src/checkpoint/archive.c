@@ -140,7 +140,8 @@ static cvq_err open_zip(struct cvq_archive *archive, struct cvq_reason *reason)
 	if (!archive->zip && zip_error_code_zip(&error) == ZIP_ER_NOZIP)
 		err = archive->read_error ? archive->read_error
 					  : cvq_explain(reason, CVQ_ERR_CONTENT,
-							"it is no zip archive");
+							"its zip archive is cut off (copy "
+							"it again)");
 	else if (!archive->zip)
 		err = refuse(archive, &error, "its zip archive is damaged", reason);
 	zip_error_fini(&error);

@@ -27,6 +27,13 @@ cvq_err cvq_refuse_storage(const struct cvq_storage *storage, const char *what,
 			   storage->key, what);
 }
 
+/* Fact: git-lfs/docs/spec.md, "The Pointer". */
+bool cvq_lfs_pointer_begins(const void *head, size_t length)
+{
+	static const char begin[] = "version https://git-lfs.github.com/";
+	return length >= sizeof(begin) - 1 && memcmp(head, begin, sizeof(begin) - 1) == 0;
+}
+
 /* Reads the file in the format that its first bytes tell, as torch.load() does. */
 static cvq_err read_format(const struct cvq_file_bytes *file,
 			   struct cvq_checkpoint *checkpoint, struct cvq_reason *reason)
@@ -46,6 +53,10 @@ static cvq_err read_format(const struct cvq_file_bytes *file,
 		return cvq_safetensors_read(file, checkpoint, reason);
 	if (memcmp(head + 257, "ustar", 5) == 0)
 		return cvq_explain(reason, CVQ_ERR_CONTENT, "it is a tar archive");
+	if (file->size < CVQ_LFS_POINTER_MAX_BYTES && cvq_lfs_pointer_begins(head, length))
+		return cvq_explain(reason, CVQ_ERR_CONTENT,
+				   "it is what Git LFS has in its place (fetch it with git "
+				   "lfs pull)");
 	return cvq_explain(reason, CVQ_ERR_CONTENT,
 			   "it is no checkpoint: neither a zip archive nor a stream that "
 			   "torch.save wrote, nor safetensors");

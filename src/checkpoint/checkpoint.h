@@ -65,6 +65,10 @@ struct cvq_checkpoint {
 	bool computable_offsets;
 };
 
+/* Whether what begins so is no file, but what Git LFS has in its place. */
+bool cvq_lfs_pointer_begins(const void *head, size_t length);
+#define CVQ_LFS_POINTER_MAX_BYTES 1024u
+
 /*
  * Reads the checkpoint of 'size' bytes.  Returns 0; CVQ_ERR_CONTENT with the
  * reason if it is not a checkpoint or not fully understood; another negative

@@ -14,13 +14,10 @@
 
 #define MAX_TEXT_BYTES (32u << 20) /* three times what a tokenizer.json has */
 
-/* What tells Git LFS's stand-in for a file. */
-#define LFS_POINTER   "version https://git-lfs.github.com/"
-#define LFS_MAX_BYTES 1024u
-
 static const char copy_it[] = "copy it from the package again";
 static const char take_it[] = "copy it from the package that the yaml is from";
-static const char save_again[] = "load it with torch and save it again, or copy it again";
+static const char permit[] = "let its owner give you the right to read it";
+static const char save_again[] = "copy it again, or load it with torch and save it again";
 
 /* ========================================================================== */
 /*                                   Opening                                  */
@@ -105,10 +102,10 @@ static char *read_text(const struct file *file, uint64_t most, cvq_err *err,
 
 static bool is_lfs_pointer(const struct file *file)
 {
-	char begin[sizeof(LFS_POINTER) - 1];
-	return file->size > sizeof(begin) && file->size < LFS_MAX_BYTES &&
-	       cvq_source_read(&file->source, begin, sizeof(begin), 0) == 0 &&
-	       memcmp(begin, LFS_POINTER, sizeof(begin)) == 0;
+	char begin[CVQ_LFS_POINTER_MAX_BYTES];
+	return file->size < sizeof(begin) &&
+	       cvq_source_read(&file->source, begin, file->size, 0) == 0 &&
+	       cvq_lfs_pointer_begins(begin, file->size);
 }
 
 /* ========================================================================== */
@@ -238,6 +235,8 @@ static bool check_file(struct cvq_check *check, const char *path,
 	if (err == -ENOENT || err == -ENOTDIR) {
 		cvq_explain(&reason, err, "is missing");
 		remedy = take_it;
+	} else if (err == -EACCES || err == -EPERM) {
+		remedy = permit;
 	} else if (err) {
 		remedy = copy_it;
 	} else if (is_lfs_pointer(&file)) {

@@ -27,6 +27,8 @@ static bool read_number(const struct cvq_check *check, const struct number *numb
 	cvq_yaml_node node = cvq_yaml_get(yaml, cvq_yaml_root(yaml), number->object);
 	if (number->inner)
 		node = cvq_yaml_get(yaml, node, number->inner);
+	if (node == CVQ_YAML_NONE)
+		return false;
 	node = cvq_yaml_get(yaml, node, number->name);
 	*value = number->missing;
 	return (node == CVQ_YAML_NONE && *value > 0) ||
@@ -156,7 +158,7 @@ static void check_speakers(struct cvq_check *check)
 		return;
 	}
 	cvq_found(check, CVQ_MARK_OK, "speakers", "spk2info.pt", NULL,
-		  "has %zu speakers, whose vectors fit flow", check->speakers->count);
+		  "has speakers whose vectors fit flow: %zu", check->speakers->count);
 }
 
 void cvq_check_rules(struct cvq_check *check)

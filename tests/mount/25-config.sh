@@ -155,6 +155,7 @@ wrong 7 "[format] dtype: 'fp8' is not one of its values (use fp16 or bf16)" \
 	'# 1\n\n[view]\ntimeout = 1\n\n[format]\ndtype = fp8\n'
 wrong 1 '[vew]: there is no such section' '[vew]\n'
 wrong 2 '[view] simlinks: there is no such key' '[view]\nsimlinks = keep\n'
+wrong 2 "[files] keep: '\"my' has a quote, which means nothing here" '[files]\nkeep = "my file.pt"\n'
 wrong 3 "the line has no '='" '[view]\n\ntimeout\n'
 wrong 2 'the line is longer than 198 bytes' "[files]\nkeep = $(printf '%0500d' 0)\n"
 wrong 1 'there is a byte 0' '\000\000'

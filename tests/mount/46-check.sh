@@ -249,6 +249,10 @@ faulty model cosyvoice2.yaml "lacks the key 'get_tokenizer'"
 take "$second"
 edit cosyvoice2.yaml 's/^hift: !new:/hift: !name:/'
 faulty model cosyvoice2.yaml "makes no object of 'hift'"
+take "$second" # where a network is missing, nothing fits it
+edit cosyvoice2.yaml 's/^flow: !new:/flowing: !new:/'
+faulty model cosyvoice2.yaml "lacks the key 'flow'"
+! grep -e 'mel bands' -e 'fit flow' "$work/out" || fail "it says what fits a flow that is not there"
 take "$second"
 edit cosyvoice2.yaml 's/llm.Qwen2LM/llm.LlamaLM/'
 faulty model cosyvoice2.yaml "describes no model that CosyVoice knows: LlamaLM, CausalMasked"

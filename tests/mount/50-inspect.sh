@@ -98,7 +98,10 @@ is_valid
 expect passthrough "$(field state)" "the state of integers"
 head -c 5000 "$original/llm.pt" >"$work/cut.pt"
 inspect 0 "$work/cut.pt"
-has 'cut\.pt: passed through: its? .*zip archive'
+has 'cut\.pt: passed through: its zip archive is cut off \(copy it again\)'
+printf 'version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 2023316821\n' >"$work/lfs.pt"
+inspect 0 "$work/lfs.pt"
+has 'lfs\.pt: passed through: it is what Git LFS has in its place \(fetch it with git lfs pull\)'
 inspect 0 --json "$work/cut.pt"
 is_valid
 expect None "$(field format)" "the format of half a file"

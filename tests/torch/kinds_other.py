@@ -79,7 +79,7 @@ def empty(path: str) -> None:
         pass
 
 
-@kind("other/text", reason="checkpoint|zip")
+@kind("other/text", reason="Git LFS")
 def text(path: str) -> None:
     """What git leaves in the place of a large file."""
     with open(path, "w", encoding="utf-8") as file:
