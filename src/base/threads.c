@@ -1,8 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/threads.h"
 
-#include <pthread.h>
+#include <signal.h>
 #include <unistd.h>
+
+cvq_err cvq_thread_start(pthread_t *thread, void *(*run)(void *), void *data)
+{
+	sigset_t all, before;
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	int error = pthread_create(thread, NULL, run, data);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return -error;
+}
 
 /* More do not help: then the disk or the memory is what one waits for. */
 #define MAX_HELPERS 16

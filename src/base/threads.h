@@ -1,11 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Work that all cores share
+ * Threads: one that works beside others, and work that all cores share
  */
 #ifndef CVQ_BASE_THREADS_H
 #define CVQ_BASE_THREADS_H
 
+#include <pthread.h>
 #include <stdbool.h>
+
+#include "base/error.h"
+
+/* Starts a thread that is sent no signals: those are for others.  Returns 0 or a negative
+ * errno. */
+cvq_err cvq_thread_start(pthread_t *thread, void *(*run)(void *), void *data);
 
 /* What each thread does: it takes pieces of the work until there are none left.
  * 'is_caller' says that it is the one that called cvq_run_on_all_cores(). */

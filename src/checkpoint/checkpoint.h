@@ -59,7 +59,8 @@ struct cvq_checkpoint {
 	size_t pickle_record;    /* index of data.pkl */
 	struct cvq_spill *spill; /* NULL if no entry is compressed */
 	bool big_endian;
-	uint32_t alignment; /* the source's .storage_alignment, else 64 */
+	uint32_t alignment;   /* the source's .storage_alignment, else 64 */
+	bool tells_alignment; /* it has that record */
 	/* torch may compute where payloads lie instead of looking
 	 * (.format_version >= 1, storages contiguous and in pickle order). */
 	bool computable_offsets;

@@ -208,6 +208,7 @@ static cvq_err read_alignment(struct reading *reading)
 		return cvq_explain(reading->reason, CVQ_ERR_CONTENT,
 				   "its storage alignment '%.20s' is unknown", text);
 	reading->checkpoint->alignment = (uint32_t)alignment;
+	reading->checkpoint->tells_alignment = true;
 	return 0;
 }
 

@@ -383,8 +383,9 @@ static int write_info(struct conversion *conversion)
 	cleanup_free char *source = realpath(conversion->source, NULL);
 	fprintf(file, "Written by cvq %s from ", CVQ_VERSION_STRING);
 	cvq_put_readable(file, source ? source : conversion->source);
-	fprintf(file, "\ndtype=%s overflow=%s checksum=%s\n\n", cvq_dtype_name(policy->dtype),
-		cvq_overflow_name(policy->overflow), cvq_checksum_name(policy->checksum));
+	fprintf(file, "\ndtype=%s overflow=%s checksum=%s\n\n",
+		cvq_dtype_name(policy->dtype), cvq_overflow_name(policy->overflow),
+		cvq_checksum_name(policy->checksum));
 	print_summary(conversion, file);
 	for (size_t i = 0; i < conversion->listing.count; i++) {
 		const struct cvq_listed *listed = &conversion->listing.items[i];

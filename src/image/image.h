@@ -32,7 +32,7 @@ struct cvq_image_summary {
 	uint64_t view_size;
 	uint64_t storages;
 	uint64_t converted_storages;
-	bool inflated; /* compressed records are kept in a spill file */
+	bool holds_much; /* a spill file, or more than a few MiB of memory */
 };
 
 /*

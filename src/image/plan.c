@@ -4,6 +4,9 @@
  */
 #include "image/planning.h"
 
+/* Of literals in memory: most pickles are much smaller. */
+#define MUCH_BYTES (4u << 20)
+
 /* Makes the selection's choices edits of the pickle. */
 static cvq_err take_selection(struct cvq_planning *planning,
 			      const struct cvq_selection *selection)
@@ -123,7 +126,8 @@ cvq_err cvq_image_plan_selected(struct cvq_checkpoint *checkpoint, uint64_t size
 	}
 	*image = planning.layout.image;
 	(*image)->spill = steal_pointer(checkpoint->spill);
-	(*image)->summary.inflated = (*image)->spill != NULL;
+	(*image)->summary.holds_much =
+		(*image)->spill || (*image)->literals.length > MUCH_BYTES;
 	return 0;
 }
 

@@ -163,8 +163,12 @@ static cvq_err lay_out_computed(struct zip_planning *zip, const struct cvq_recor
  */
 static bool is_dropped(const struct zip_planning *zip, const char *base)
 {
+	const struct cvq_checkpoint *checkpoint = zip->shared->checkpoint;
+	bool aligned_as_told =
+		checkpoint->tells_alignment || zip->alignment == checkpoint->alignment;
 	return strcmp(base, ".format_version") == 0 &&
-	       (!zip->shared->checkpoint->computable_offsets || zip->alignment == 65536);
+	       (!checkpoint->computable_offsets || !aligned_as_told ||
+		zip->alignment == 65536);
 }
 
 static cvq_err lay_out_record(struct zip_planning *zip, size_t index)

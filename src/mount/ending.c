@@ -3,6 +3,7 @@
 
 #include <time.h>
 
+#include "base/threads.h"
 #include "mount/context.h"
 
 /* Wakes the server, and otherwise means nothing. */
@@ -48,18 +49,13 @@ static void *watch(void *data)
 cvq_err cvq_ending_watch(struct cvq_context *context, struct fuse_session *session)
 {
 	struct cvq_ending *ending = &context->ending;
-	sigset_t all, before;
 
 	ending->context = context;
 	ending->session = session;
 	ending->server = pthread_self();
-	/* The waking is for the server alone. */
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	int err = pthread_create(&ending->watcher, NULL, watch, ending);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	ending->watched = err == 0;
-	return -err;
+	cvq_err err = cvq_thread_start(&ending->watcher, watch, ending);
+	ending->watched = !err;
+	return err;
 }
 
 void cvq_ending_release(struct cvq_ending *ending)

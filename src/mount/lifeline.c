@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/threads.h"
 #include "base/unmount.h"
 #include "mount/context.h"
 #include "mount/mountpoint.h"
@@ -63,14 +64,9 @@ cvq_err cvq_lifeline_watch(struct cvq_context *context)
 	struct cvq_lifeline *lifeline = &context->lifeline;
 	if (context->options->lifeline < 0)
 		return 0;
-	/* Signals are for others. */
-	sigset_t all, before;
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	int err = pthread_create(&lifeline->watcher, NULL, watch, context);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	lifeline->watched = err == 0;
-	return -err;
+	cvq_err err = cvq_thread_start(&lifeline->watcher, watch, context);
+	lifeline->watched = !err;
+	return err;
 }
 
 void cvq_lifeline_release(struct cvq_context *context)

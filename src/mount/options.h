@@ -48,8 +48,7 @@ void cvq_mount_options_release(struct cvq_mount_options *options);
 
 /* Whether the kernel judges by the attributes who may do what: allow_other without that
  * would let everybody read everything. */
-static inline bool
-cvq_mount_checks_permissions(const struct cvq_mount_options *options)
+static inline bool cvq_mount_checks_permissions(const struct cvq_mount_options *options)
 {
 	return options->default_permissions || options->allow_other || options->allow_root;
 }

@@ -219,7 +219,7 @@ static cvq_err execute(struct cvq_machine *machine)
 	case OP_LONG_BINPUT:
 		return cvq_machine_memo_put(machine, memo_slot(&machine->instruction));
 	case OP_MEMOIZE:
-		return cvq_machine_memo_put(machine, machine->memo_used++);
+		return cvq_machine_memo_put(machine, machine->memo_used);
 	case OP_BINGET:
 	case OP_LONG_BINGET:
 		return cvq_machine_memo_get(machine, memo_slot(&machine->instruction));

@@ -40,6 +40,24 @@ static cvq_err not_understood(struct walk *walk, const char *what)
 	return cvq_explain(walk->reason, CVQ_ERR_CONTENT, "its pickle %s", what);
 }
 
+/* Whatever the walk does once more, it counts: a small pickle may have many ways. */
+static cvq_err count_steps(struct walk *walk, size_t steps)
+{
+	walk->steps += steps;
+	if (walk->steps > CVQ_PICKLE_MAX_VALUES || walk->name_bytes > CVQ_PICKLE_MAX_NAMES)
+		return not_understood(walk, "has too many ways to its objects");
+	return 0;
+}
+
+/* For whatever calls itself; on success 'nesting' is to be lowered again. */
+static cvq_err descend(struct walk *walk)
+{
+	if (walk->nesting == CVQ_PICKLE_MAX_NESTING)
+		return not_understood(walk, "is nested too deeply");
+	walk->nesting++;
+	return 0;
+}
+
 /* ========================================================================== */
 /*                                   Names                                    */
 /* ========================================================================== */
@@ -96,14 +114,14 @@ static bool read_numbers(const struct cvq_pickle *pickle, const struct cvq_node 
 	return true;
 }
 
-/* Whether all elements of the tensor lie inside its storage. */
+/* Whether all elements of the tensor, if it has any, lie inside its storage. */
 static bool fits_storage(const struct cvq_tensor *tensor, uint64_t numel)
 {
 	uint64_t last = tensor->offset;
 	bool overflow = false;
 	for (uint32_t i = 0; i < tensor->dimensions; i++) {
 		if (tensor->shape[i] == 0)
-			return tensor->offset <= numel;
+			return true;
 		uint64_t reach;
 		overflow |= __builtin_mul_overflow(tensor->shape[i] - 1, tensor->stride[i],
 						   &reach);
@@ -123,6 +141,11 @@ static cvq_err add_tensor(struct walk *walk, const struct cvq_storage_use *use,
 	if (pickle->tensor_count >= CVQ_PICKLE_MAX_TENSORS ||
 	    walk->name_bytes > CVQ_PICKLE_MAX_NAMES)
 		return not_understood(walk, "holds too many tensors");
+	if (shape->count > CVQ_PICKLE_MAX_DIMENSIONS)
+		return not_understood(walk, "has a tensor of too many dimensions");
+	cvq_err err = count_steps(walk, 2 * (size_t)shape->count);
+	if (err)
+		return err;
 	if (cvq_grow((void **)&pickle->tensors, &pickle->tensor_capacity,
 		     pickle->tensor_count, sizeof(*pickle->tensors)))
 		return -ENOMEM;
@@ -250,7 +273,11 @@ static cvq_err read_typed(struct walk *walk, const struct cvq_node *arguments, e
 	if (arguments->count != 4)
 		return not_understood(walk, "has a tensor subclass of an unknown form");
 	const cvq_value *fields = &walk->pickle->items[arguments->first];
-	cvq_err err = call(walk, fields[0], fields[2], use);
+	cvq_err err = descend(walk);
+	if (!err) {
+		err = call(walk, fields[0], fields[2], use);
+		walk->nesting--;
+	}
 	return err ? err : walk_value(walk, fields[3], use);
 }
 
@@ -374,9 +401,9 @@ static cvq_err walk_node(struct walk *walk, const struct cvq_node *node, enum us
 static cvq_err walk_value(struct walk *walk, cvq_value value, enum use use)
 {
 	struct cvq_pickle *pickle = walk->pickle;
-	if (++walk->steps > CVQ_PICKLE_MAX_VALUES ||
-	    walk->name_bytes > CVQ_PICKLE_MAX_NAMES)
-		return not_understood(walk, "has too many ways to its objects");
+	cvq_err err = count_steps(walk, 1);
+	if (err)
+		return err;
 	/* A storage that is met here is no tensor's: somebody saved it as it is. */
 	if (cvq_value_kind(value) == VALUE_STORAGE)
 		pickle->storages[pickle->storage_uses[cvq_value_payload(value)].storage]
@@ -387,11 +414,11 @@ static cvq_err walk_value(struct walk *walk, cvq_value value, enum use use)
 	struct cvq_node *node = &pickle->nodes[cvq_value_payload(value)];
 	if (node->on_path)
 		return 0;
-	if (walk->nesting == CVQ_PICKLE_MAX_NESTING)
-		return not_understood(walk, "is nested too deeply");
-	walk->nesting++;
+	err = descend(walk);
+	if (err)
+		return err;
 	node->on_path = true;
-	cvq_err err = walk_node(walk, node, use);
+	err = walk_node(walk, node, use);
 	node->on_path = false;
 	walk->nesting--;
 	return err ? err : walk->name.error;

@@ -67,6 +67,8 @@ static cvq_err read_storage(struct cvq_machine *machine, const cvq_value *fields
 	    numel > CVQ_PICKLE_MAX_NUMEL)
 		return unknown_form(machine);
 	struct cvq_slice key = cvq_pickle_string(pickle, fields[PID_KEY]);
+	if (key.length > CVQ_PICKLE_MAX_KEY)
+		return cvq_machine_refuse(machine, "has a storage with too long a key");
 	*storage = (struct cvq_storage){.key = key.data,
 					.key_length = key.length,
 					.numel = (uint64_t)numel,
@@ -110,6 +112,8 @@ static cvq_err intern_storage(struct cvq_machine *machine,
 	if (!err)
 		err = cvq_storage_index_find(&machine->index, pickle->storages,
 					     pickle->storage_count, storage, index);
+	if (err == CVQ_ERR_CONTENT)
+		return cvq_machine_refuse(machine, "has storage keys chosen to collide");
 	if (err)
 		return err;
 	if (*index == pickle->storage_count) {

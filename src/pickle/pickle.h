@@ -26,10 +26,12 @@
 #define CVQ_PICKLE_MAX_OBJECTS (1u << 22) /* containers and objects */
 #define CVQ_PICKLE_MAX_VALUES                                                              \
 	(1u << 24) /* on the stack; steps of the walk over all objects */
-#define CVQ_PICKLE_MAX_TENSORS 1000000u         /* and storages */
-#define CVQ_PICKLE_MAX_NUMEL   (INT64_MAX >> 8) /* of a storage: room to add and multiply */
-#define CVQ_PICKLE_MAX_NESTING 1000
-#define CVQ_PICKLE_MAX_NAMES   (256u << 20) /* bytes of the names of all values */
+#define CVQ_PICKLE_MAX_TENSORS    1000000u         /* and storages */
+#define CVQ_PICKLE_MAX_NUMEL      (INT64_MAX >> 8) /* of a storage: room to add and multiply */
+#define CVQ_PICKLE_MAX_NESTING    1000
+#define CVQ_PICKLE_MAX_DIMENSIONS 1000
+#define CVQ_PICKLE_MAX_KEY        256          /* bytes of a storage's key */
+#define CVQ_PICKLE_MAX_NAMES      (256u << 20) /* bytes of the names of all values */
 
 /* Bytes of a pickle. */
 struct cvq_slice {

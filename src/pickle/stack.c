@@ -89,6 +89,7 @@ cvq_err cvq_machine_memo_put(struct cvq_machine *machine, size_t slot)
 	if (cvq_value_kind(value) == VALUE_INT)
 		value = cvq_value_make(VALUE_OTHER, 0);
 	machine->memo[slot] = value;
+	machine->memo_used += !machine->memo_set[slot];
 	machine->memo_set[slot] = 1;
 	return 0;
 }

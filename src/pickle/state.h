@@ -26,7 +26,7 @@ struct cvq_machine {
 	cvq_value *memo;
 	uint8_t *memo_set;
 	size_t memo_size; /* slots allocated */
-	size_t memo_used; /* number of MEMOIZE, which number slots by counting */
+	size_t memo_used; /* slots: MEMOIZE takes the one of that number */
 	struct cvq_storage_index index;
 	bool stopped;
 };

@@ -36,6 +36,9 @@ const struct cvq_storage_type *cvq_storage_type_find(struct cvq_slice module,
 	return NULL;
 }
 
+/* In a table that is half full at most, a million ordinary keys need some 100. */
+#define MOST_PROBES 1000
+
 /* FNV-1a */
 static size_t hash_key(const struct cvq_storage *storage)
 {
@@ -50,17 +53,19 @@ static bool same_key(const struct cvq_storage *a, const struct cvq_storage *b)
 	return a->key_length == b->key_length && memcmp(a->key, b->key, a->key_length) == 0;
 }
 
-/* The slot that holds the key, or the empty one where it belongs. */
+/* The slot that holds the key, or the empty one where it belongs; NULL if that is so far
+ * away that somebody must have made keys for it. */
 static uint32_t *find_slot(const struct cvq_storage_index *table,
 			   const struct cvq_storage *storages,
 			   const struct cvq_storage *wanted)
 {
 	size_t at = hash_key(wanted);
-	for (;; at++) {
+	for (size_t probes = 0; probes < MOST_PROBES; probes++, at++) {
 		uint32_t *slot = &table->slots[at & (table->size - 1)];
 		if (*slot == 0 || same_key(&storages[*slot - 1], wanted))
 			return slot;
 	}
+	return NULL;
 }
 
 static cvq_err resize(struct cvq_storage_index *table, const struct cvq_storage *storages,
@@ -70,8 +75,14 @@ static cvq_err resize(struct cvq_storage_index *table, const struct cvq_storage 
 	larger.slots = calloc(larger.size, sizeof(*larger.slots));
 	if (!larger.slots)
 		return -ENOMEM;
-	for (uint32_t i = 0; i < count; i++)
-		*find_slot(&larger, storages, &storages[i]) = i + 1;
+	for (uint32_t i = 0; i < count; i++) {
+		uint32_t *slot = find_slot(&larger, storages, &storages[i]);
+		if (!slot) {
+			free(larger.slots);
+			return CVQ_ERR_CONTENT;
+		}
+		*slot = i + 1;
+	}
 	free(table->slots);
 	*table = larger;
 	return 0;
@@ -87,6 +98,8 @@ cvq_err cvq_storage_index_find(struct cvq_storage_index *table,
 			return err;
 	}
 	uint32_t *slot = find_slot(table, storages, wanted);
+	if (!slot)
+		return CVQ_ERR_CONTENT;
 	if (*slot == 0)
 		*slot = (uint32_t)count + 1;
 	*index = *slot - 1;

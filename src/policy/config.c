@@ -127,10 +127,11 @@ static cvq_err add_words(struct parser *parser, const char *words)
 	char *rest = copy;
 	for (char *word; !err && (word = strsep(&rest, " \t"));) {
 		if (strpbrk(word, "\"'"))
-			err = cvq_explain(parser->reason, -EINVAL,
-					  "[%s] %s: '%.60s' has a quote, which means nothing "
-					  "here (write ? for a blank or a quote)",
-					  parser->key->section, parser->key->name, word);
+			err = cvq_explain(
+				parser->reason, -EINVAL,
+				"[%s] %s: '%.60s' has a quote, which means nothing "
+				"here (write ? for a blank or a quote)",
+				parser->key->section, parser->key->name, word);
 		else if (*word == '#')
 			err = cvq_explain(parser->reason, -EINVAL,
 					  "[%s] %s: '%.60s' is no pattern (a comment "

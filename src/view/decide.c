@@ -29,34 +29,32 @@ static struct cvq_verdict *recall(struct cvq_decisions *decisions,
 	return found;
 }
 
-/* Whether the verdict holds on to the inflated content of a file. */
-static bool is_inflated(const struct cvq_verdict *verdict)
+static bool holds_much(const struct cvq_verdict *verdict)
 {
-	return verdict && verdict->image && cvq_image_summary(verdict->image)->inflated;
+	return verdict && verdict->image && cvq_image_summary(verdict->image)->holds_much;
 }
 
-/* The place that was not used for longest; of those with inflated content if the verdict
- * has some and there is much already. */
+/* The place that was not used for longest; of those that hold much if the verdict does too
+ * and there are enough of them. */
 static struct cvq_remembered *find_place(struct cvq_decisions *decisions,
 					 const struct cvq_version *version,
 					 const struct cvq_verdict *verdict)
 {
-	struct cvq_remembered *oldest = NULL, *oldest_inflated = NULL;
-	unsigned inflated = 0;
+	struct cvq_remembered *oldest = NULL, *oldest_large = NULL;
+	unsigned large = 0;
 	for (size_t i = 0; i < CVQ_REMEMBERED_VERDICTS; i++) {
 		struct cvq_remembered *place = &decisions->remembered[i];
 		if (place->verdict && cvq_version_same(&place->version, version))
 			return place;
 		if (!oldest || place->last_used < oldest->last_used)
 			oldest = place;
-		if (!is_inflated(place->verdict))
+		if (!holds_much(place->verdict))
 			continue;
-		inflated++;
-		if (!oldest_inflated || place->last_used < oldest_inflated->last_used)
-			oldest_inflated = place;
+		large++;
+		if (!oldest_large || place->last_used < oldest_large->last_used)
+			oldest_large = place;
 	}
-	return is_inflated(verdict) && inflated >= CVQ_REMEMBERED_INFLATED ? oldest_inflated
-									   : oldest;
+	return holds_much(verdict) && large >= CVQ_REMEMBERED_LARGE ? oldest_large : oldest;
 }
 
 /* Two threads may plan one file at once; the second one's verdict replaces the first's. */

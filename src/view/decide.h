@@ -16,8 +16,8 @@
 /* As many plans as a directory of models has checkpoints, and then some. */
 #define CVQ_REMEMBERED_VERDICTS 256
 
-/* Of those, as many that have a file in /var/tmp with what was compressed. */
-#define CVQ_REMEMBERED_INFLATED 16
+/* Of those, as many that hold much memory, or a file with what was compressed. */
+#define CVQ_REMEMBERED_LARGE 16
 
 /* What was decided about one version of a file, under whatever name. */
 struct cvq_remembered {

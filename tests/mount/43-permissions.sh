@@ -63,6 +63,7 @@ mkdir "$original/folder"
 echo open >"$original/folder/file"
 mkfifo "$work/go"
 chmod 666 "$work/go"
+# shellcheck disable=SC2016 # the inner shell expands these
 as_other bash -c 'cd "$1" && ls && read -r _ <"$2" && ls && cat file' bash \
 	"$view/folder" "$work/go" >"$work/seen" 2>"$work/seen.err" &
 looker=$!

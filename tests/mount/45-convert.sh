@@ -158,7 +158,7 @@ if is_root; then
 	mount -t tmpfs -o size=$((needed * 4 + 1000000)) tmpfs "$work/small"
 	convert 0 "$work/three" "$work/small/three"
 	convert 0 --force "$work/three" "$work/small/three"
-	head -c $((needed / 2 * 3)) /dev/zero >"$work/small/other" || true
+	head -c $((needed * 3 / 2)) /dev/zero >"$work/small/other" || true
 	convert 5 --force "$work/three" "$work/small/three"
 	grep -q ' are needed and .* are free ' "$work/err" || fail "it reads: $(cat "$work/err")"
 	umount "$work/small"

@@ -106,6 +106,27 @@ inspect 0 --json "$work/cut.pt"
 is_valid
 expect None "$(field format)" "the format of half a file"
 
+# What says what the tensors are has to be what was written; torch may have been told to
+# compute no checksums, and writes 0 then.
+"$PYTHON" - "$original/llm.pt" "$work/altered.pt" "$work/unsummed.pt" <<'END'
+import struct, sys, zipfile
+source, altered, unsummed = sys.argv[1:]
+data = bytearray(open(source, "rb").read())
+with zipfile.ZipFile(source) as archive:
+    entry = next(entry for entry in archive.infolist() if entry.filename.endswith("/data.pkl"))
+at = data.index(b"special", entry.header_offset)
+data[at] ^= 32
+open(altered, "wb").write(data)
+data[at] ^= 32
+crc = struct.pack("<I", entry.CRC)
+assert data.count(crc) >= 2
+open(unsummed, "wb").write(data.replace(crc, bytes(4)))
+END
+inspect 0 "$work/altered.pt"
+has "altered\.pt: passed through: its entry '.*/data.pkl' is damaged \(its CRC-32 is wrong\)"
+inspect 0 "$work/unsummed.pt"
+has '^special\.weight .* convert$'
+
 # The other formats.
 torch tensor_forms "$work/forms"
 for form in legacy.pt model.safetensors; do

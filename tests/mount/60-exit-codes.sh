@@ -138,7 +138,7 @@ while read -r expected line; do
 	status=0
 	(eval "timeout 60 $line") >"$work/said" 2>"$work/said.err" </dev/null || status=$?
 	expect "$expected" "$status" "exit code of $line ($(cat "$work/said.err"))"
-	if [[ $line == *'$work/dead'* ]]; then
+	if [[ $line == */dead\"* ]]; then
 		grep -qF 'fusermount3 -u' "$work/said.err" ||
 			fail "$line does not say how to clear it: $(cat "$work/said.err")"
 	fi

@@ -566,6 +566,39 @@ static void a_tensor_beyond_its_storage_is_refused(void **state)
 	assert_refused(&stream, "reaches beyond its storage");
 }
 
+static void a_tensor_without_elements_may_begin_anywhere(void **state)
+{
+	(void)state;
+	cleanup_buffer struct cvq_buffer stream = {0};
+	emit(&stream, "\x80\x02"
+		      "ctorch._utils\n_rebuild_tensor_v2\n(");
+	emit_storage(&stream, "FloatStorage", "0", 6);
+	emit_view(&stream, 7, 0);
+	emit(&stream, ".");
+	struct cvq_pickle *pickle = parse(&stream);
+	assert_int_equal(cvq_pickle_tensor_count(pickle), 1);
+	cvq_pickle_free(pickle);
+}
+
+/* MEMOIZE takes the slot after as many as are taken, whoever took them. */
+static void both_ways_to_memoise_count(void **state)
+{
+	(void)state;
+	cleanup_buffer struct cvq_buffer stream = {0};
+	emit(&stream, "\x80\x04");
+	emit_string(&stream, "first");
+	emit(&stream, "q\x00"
+		      "0");
+	emit_string(&stream, "second");
+	emit(&stream, "\x94"
+		      "0}(h\x01");
+	emit_tensor(&stream, "FloatStorage", "0", 4);
+	emit(&stream, "u.");
+	struct cvq_pickle *pickle = parse(&stream);
+	assert_string_equal(cvq_pickle_tensor(pickle, 0)->name, "second");
+	cvq_pickle_free(pickle);
+}
+
 static void wrapper_subclasses_are_refused(void **state)
 {
 	(void)state;
@@ -588,6 +621,83 @@ static void deep_nesting_is_refused(void **state)
 		emit(&stream, "a");
 	emit(&stream, ".");
 	assert_refused(&stream, "nested too deeply");
+}
+
+/* A rebuild function may be the one that another calls, and so on. */
+static void deep_calls_are_refused(void **state)
+{
+	(void)state;
+	cleanup_buffer struct cvq_buffer stream = {0};
+	emit(&stream, "\x80\x02"
+		      "ctorch._tensor\n_rebuild_from_type_v2\nq\x00");
+	for (int i = 0; i < 100000; i++)
+		emit(&stream, "(h\x00N");
+	emit(&stream, ")");
+	for (int i = 0; i < 100000; i++)
+		emit(&stream, "Nt");
+	emit(&stream, "R.");
+	assert_refused(&stream, "nested too deeply");
+}
+
+/* Tensors on one storage with one shape, which is also their stride, all of it memoised. */
+static void emit_tensors_of_dimensions(struct cvq_buffer *out, unsigned count,
+				       unsigned dimensions)
+{
+	emit(out, "\x80\x02");
+	emit_storage(out, "FloatStorage", "0", 4);
+	emit(out, "q\x00"
+		  "0(");
+	for (unsigned i = 0; i < dimensions; i++)
+		emit(out, "K\x01");
+	emit(out, "tq\x01"
+		  "0(");
+	for (unsigned i = 0; i < count; i++)
+		emit(out,
+		     "ctorch._utils\n_rebuild_tensor_v2\n(h\x00K\x00h\x01h\x01\x89NtR");
+	emit(out, "t.");
+}
+
+static void too_many_dimensions_are_refused(void **state)
+{
+	(void)state;
+	cleanup_buffer struct cvq_buffer one = {0}, many = {0};
+	emit_tensors_of_dimensions(&one, 1, CVQ_PICKLE_MAX_DIMENSIONS + 1);
+	assert_refused(&one, "too many dimensions");
+	emit_tensors_of_dimensions(&many, 10000, CVQ_PICKLE_MAX_DIMENSIONS);
+	assert_refused(&many, "too many ways");
+}
+
+static void a_long_storage_key_is_refused(void **state)
+{
+	(void)state;
+	char key[CVQ_PICKLE_MAX_KEY + 2] = "";
+	memset(key, 'k', sizeof(key) - 1);
+	cleanup_buffer struct cvq_buffer stream = {0};
+	emit(&stream, "\x80\x02");
+	emit_tensor(&stream, "FloatStorage", key, 4);
+	emit(&stream, ".");
+	assert_refused(&stream, "too long a key");
+}
+
+/* Keys that all belong into the first slot of tables of up to 8192. */
+static void colliding_storage_keys_are_refused(void **state)
+{
+	(void)state;
+	cleanup_buffer struct cvq_buffer stream = {0};
+	emit(&stream, "\x80\x02(");
+	for (unsigned number = 0, found = 0; found < 1200; number++) {
+		char key[16];
+		uint64_t hash = 0xcbf29ce484222325; /* FNV-1a, as storages.c has it */
+		snprintf(key, sizeof(key), "%u", number);
+		for (const char *at = key; *at; at++)
+			hash = (hash ^ (uint8_t)*at) * 0x100000001b3;
+		if ((hash ^ hash >> 32) % 8192 != 0)
+			continue;
+		found++;
+		emit_tensor(&stream, "FloatStorage", key, 4);
+	}
+	emit(&stream, "t.");
+	assert_refused(&stream, "chosen to collide");
 }
 
 /* Each list holds the one before twice: 2^40 ways, all of them short. */
@@ -784,8 +894,14 @@ int main(void)
 		cmocka_unit_test(pickles_in_a_row_end_where_they_end),
 		cmocka_unit_test(one_storage_with_two_types_is_refused),
 		cmocka_unit_test(a_tensor_beyond_its_storage_is_refused),
+		cmocka_unit_test(a_tensor_without_elements_may_begin_anywhere),
+		cmocka_unit_test(both_ways_to_memoise_count),
 		cmocka_unit_test(wrapper_subclasses_are_refused),
 		cmocka_unit_test(deep_nesting_is_refused),
+		cmocka_unit_test(deep_calls_are_refused),
+		cmocka_unit_test(too_many_dimensions_are_refused),
+		cmocka_unit_test(a_long_storage_key_is_refused),
+		cmocka_unit_test(colliding_storage_keys_are_refused),
 		cmocka_unit_test(an_explosion_of_ways_is_refused),
 		cmocka_unit_test(an_explosion_of_names_is_refused),
 		cmocka_unit_test(a_cycle_ends),

@@ -71,7 +71,8 @@ static void requests_may_come_out_of_order_and_twice(void **state)
 {
 	for (uint64_t offset = 0; offset < STREAM_BYTES - REQUEST;
 	     offset += 2ull * REQUEST) {
-		assert_null(cvq_streams_note(*state, MOST, 7, offset + REQUEST, REQUEST / 2));
+		assert_null(
+			cvq_streams_note(*state, MOST, 7, offset + REQUEST, REQUEST / 2));
 		assert_null(cvq_streams_note(*state, MOST, 7, offset, REQUEST));
 		assert_null(cvq_streams_note(*state, MOST, 7, offset, REQUEST));
 	}
