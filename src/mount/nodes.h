@@ -3,10 +3,11 @@
  * The nodes: what the kernel knows of the view
  *
  * A node is one *version* of one file at one path.  When a lookup finds that the
- * file has changed, it gets another node; the old one lives on for those who have
- * it open, with its own size and its own pages in the kernel's cache.  So nothing
- * that is cached anywhere ever mixes two versions, and nothing in a node changes
- * after it was made but its counts.
+ * file has changed, or only come to rest (see view/version.h), it gets another node;
+ * the old one lives on for those who have it open, with its own size and its own
+ * pages in the kernel's cache.  So nothing that is cached anywhere ever mixes two
+ * versions, and nothing in a node changes after it was made but its counts.  A
+ * folder's node goes by its path, and is stale once another folder is there.
  *
  * Node ids are numbers that are never used twice.  A node lives as long as the
  * kernel remembers it, or a child, an open file or a request refers to it.

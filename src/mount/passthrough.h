@@ -2,8 +2,9 @@
 /*
  * FUSE passthrough: the kernel reads files that are shown unchanged by itself
  *
- * Needs libfuse 3.17, Linux 6.9 and CAP_SYS_ADMIN.  Where any of these is missing,
- * and for every single file where the kernel declines, reads are answered by us.
+ * Needs libfuse 3.17, Linux 6.9 and CAP_SYS_ADMIN.  Where any of these is missing or
+ * the kernel declines the first file, and for every later one that it declines, reads
+ * are answered by us.
  */
 #ifndef CVQ_MOUNT_PASSTHROUGH_H
 #define CVQ_MOUNT_PASSTHROUGH_H

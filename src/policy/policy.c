@@ -323,6 +323,8 @@ cvq_err cvq_policy_init(struct cvq_policy *policy)
 	err = err ? err : globs_add(&policy->keep_tensors, "optimizer.*");
 	err = err ? err : globs_add(&policy->keep_tensors, "optimizer_states.*");
 	err = err ? err : globs_add(&policy->keep_tensors, "optimizer_state_dict.*");
+	/* One saved by itself, which has numbers for its parameters. */
+	err = err ? err : globs_add(&policy->keep_tensors, "state.[0-9]*.*");
 	return err;
 }
 

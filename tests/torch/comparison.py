@@ -14,7 +14,7 @@ import torch
 from torch_zip import quiet_bytes
 
 KEPT_TENSORS = ["*inv_freq", "optimizer.*", "optimizer_states.*",
-                "optimizer_state_dict.*"]
+                "optimizer_state_dict.*", "state.[0-9]*.*"]
 
 HALVES = (torch.float16, torch.bfloat16)
 ROW_SPARSE = (torch.sparse_csr, torch.sparse_bsr)

@@ -312,6 +312,13 @@ def adam() -> Any:
     return {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "epoch": 3}
 
 
+@content("training/optimizer-and-model", float32=ADAM + ["model.inv_freq"])
+def optimizer_and_model() -> Any:
+    """An optimizer's own dict, which trainers also save by itself."""
+    model, optimizer = trained()
+    return {**optimizer.state_dict(), "model": model.state_dict()}
+
+
 @content("training/by-hand", float32=["model_state_dict.inv_freq"] +
          below("optimizer_state_dict", ADAM))
 def by_hand() -> Any:
