@@ -6,7 +6,7 @@
 #include "base/threads.h"
 #include "mount/context.h"
 
-/* Wakes the server, and otherwise means nothing. */
+/* Wakes the server, or the watcher, and otherwise means nothing. */
 #define WAKING SIGUSR2
 
 static void do_nothing(int signal)
@@ -32,18 +32,24 @@ void cvq_ending_prepare(struct cvq_ending *ending)
 static void *watch(void *data)
 {
 	struct cvq_ending *ending = data;
-	int signal;
+	sigset_t awaited = ending->signals;
+	int signal = WAKING;
 
-	if (sigwait(&ending->signals, &signal))
+	sigaddset(&awaited, WAKING);
+	while (signal == WAKING && !atomic_load(&ending->is_over))
+		if (sigwait(&awaited, &signal))
+			return NULL;
+	if (atomic_load(&ending->is_over))
 		return NULL;
 	cvq_ahead_stop(&ending->context->ahead);
 	fuse_session_exit(ending->session);
 	/* The server may be just about to wait, so once might not be enough. */
-	for (;;) {
+	while (!atomic_load(&ending->is_over)) {
 		const struct timespec moment = {.tv_nsec = 10 * 1000 * 1000};
 		pthread_kill(ending->server, WAKING);
 		nanosleep(&moment, NULL);
 	}
+	return NULL;
 }
 
 cvq_err cvq_ending_watch(struct cvq_context *context, struct fuse_session *session)
@@ -62,7 +68,8 @@ void cvq_ending_release(struct cvq_ending *ending)
 {
 	if (!ending->watched)
 		return;
-	pthread_cancel(ending->watcher);
+	atomic_store(&ending->is_over, true);
+	pthread_kill(ending->watcher, WAKING);
 	pthread_join(ending->watcher, NULL);
 	ending->watched = false;
 }

@@ -12,6 +12,7 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 
 #include "base/error.h"
@@ -26,6 +27,7 @@ struct cvq_ending {
 	pthread_t server; /* the thread that waits for the end */
 	pthread_t watcher;
 	bool watched;
+	atomic_bool is_over; /* the server waits no longer */
 };
 
 /*

@@ -236,9 +236,8 @@ static void op_open(fuse_req_t request, fuse_ino_t id, struct fuse_file_info *in
 	cvq_err err = open_file(request, id, info);
 	if (err)
 		fuse_reply_err(request, -err);
-	else
-		fuse_reply_open(request,
-				info); /* or the connection is lost, and all with it */
+	else /* it fails if the connection is lost, and all with it */
+		fuse_reply_open(request, info);
 }
 
 static void op_release(fuse_req_t request, fuse_ino_t id, struct fuse_file_info *info)
