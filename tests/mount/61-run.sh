@@ -272,6 +272,8 @@ for place in "" "${in_place[@]}"; do
 		for signal in KILL TERM; do
 			"$CVQ" run "${options[@]}" sleep 60 2>"$work/run.err" &
 			run=$!
+			# As long as it is a shell, it may lose the signal.
+			while [ "/proc/$run/exe" -ef "/proc/$$/exe" ]; do :; done
 			sleep "0.0$((moment / 10))$((moment % 10))"
 			kill -"$signal" "$run"
 			ended_with "$((128 + $(kill -l "$signal")))" "SIG$signal after $moment ms"
