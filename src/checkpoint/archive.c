@@ -125,6 +125,17 @@ static cvq_err refuse(struct cvq_archive *archive, zip_error_t *error, const cha
 			   zip_error_strerror(error));
 }
 
+/* What begins as an archive has its directory at the end. */
+static bool is_cut_off(const zip_error_t *error)
+{
+	int code = zip_error_code_zip(error);
+#ifdef ZIP_ER_TRUNCATED_ZIP /* not in libzip 1.7 */
+	if (code == ZIP_ER_TRUNCATED_ZIP)
+		return true;
+#endif
+	return code == ZIP_ER_NOZIP;
+}
+
 static cvq_err open_zip(struct cvq_archive *archive, struct cvq_reason *reason)
 {
 	/* From 4 GiB on torch writes local headers that libzip (from 1.10 on) does not
@@ -139,7 +150,7 @@ static cvq_err open_zip(struct cvq_archive *archive, struct cvq_reason *reason)
 			zip_source_free(source);
 	}
 	cvq_err err = 0;
-	if (!archive->zip && zip_error_code_zip(&error) == ZIP_ER_NOZIP)
+	if (!archive->zip && is_cut_off(&error))
 		err = archive->read_error ? archive->read_error
 					  : cvq_explain(reason, CVQ_ERR_CONTENT,
 							"its zip archive is cut off (copy "
