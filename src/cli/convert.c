@@ -352,8 +352,9 @@ static void print_summary(const struct conversion *conversion, FILE *out)
 {
 	const struct tally *tally = &conversion->tally;
 	const struct cvq_policy *policy = &conversion->arguments->policy;
-	fprintf(out, "%llu files converted, %llu copied as they are\n",
+	fprintf(out, "%llu file%s converted, %llu copied as they are\n",
 		(unsigned long long)tally->files_converted,
+		tally->files_converted == 1 ? "" : "s",
 		(unsigned long long)tally->files_copied);
 	print_sizes(out, "checkpoints", tally->converted_from, tally->converted_to);
 	print_sizes(out, "directory", tally->source_bytes, tally->written_bytes);

@@ -185,9 +185,10 @@ static void announce(struct cvq_context *context)
 	char source[CVQ_HUMAN_SIZE];
 	char view[CVQ_HUMAN_SIZE];
 
-	printf("%s on %s: %s%llu files converted (%s -> %s), %llu passed through\n",
+	printf("%s on %s: %s%llu file%s converted (%s -> %s), %llu passed through\n",
 	       context->options->source, context->options->mountpoint,
 	       census->complete ? "" : "at least ", (unsigned long long)census->converted,
+	       census->converted == 1 ? "" : "s",
 	       cvq_human_size(census->source_bytes, source),
 	       cvq_human_size(census->view_bytes, view),
 	       (unsigned long long)census->passed);
