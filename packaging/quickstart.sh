@@ -9,9 +9,9 @@ usage()
 	cat <<'END'
 Usage: packaging/quickstart.sh [MODEL_DIR [MOUNTPOINT]]
 
-Installs what the build needs (Debian 12, 13, Ubuntu 24.04), builds cvq-mount in
-build/, shows MODEL_DIR at MOUNTPOINT with its checkpoints in FP16, and lists both
-sides. Nothing is copied, and MODEL_DIR is not changed.
+Installs what the build needs (Debian 12, 13, Ubuntu 24.04), builds cvq in build/,
+shows MODEL_DIR at MOUNTPOINT with its checkpoints in FP16, and lists both sides.
+Nothing is copied, and MODEL_DIR is not changed.
 
   MODEL_DIR   a directory with .pt files; without it, a small sample is made
   MOUNTPOINT  where to mount; without it, build/quantized/ and MODEL_DIR's name
@@ -88,9 +88,9 @@ quietly()
 	fi
 }
 
-echo "Building $build/cvq-mount"
+echo "Building cvq-mount and cvq in $build"
 quietly cmake --preset release
-quietly cmake --build "$build" --parallel "$(nproc)" --target cvq-mount
+quietly cmake --build "$build" --parallel "$(nproc)" --target cvq-mount cvq-program cvq
 
 # The yaml is the last file that it makes.
 if $sample && [ ! -e "$model/cosyvoice2.yaml" ]; then
@@ -148,6 +148,9 @@ fi
 cat <<END
 To end it:
   fusermount3 -u $quoted
-Other options (what stays FP32, bf16, ...):
+Other options (what stays FP32, bf16, ...), and what else there is (convert, verify, run):
   build/cvq-mount --help
+  build/cvq --help
+To have both as commands, with their manuals (as root):
+  cmake --install build
 END
