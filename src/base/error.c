@@ -5,9 +5,11 @@
 #include <stdint.h>
 #include <stdio.h>
 
-/* How long the UTF-8 sequence at 'text' is; 0 if it is none. */
-static unsigned sequence_length(const uint8_t *text)
+/* How long the character at 'text' is in UTF-8; 0 if it is none, or a control character. */
+static unsigned character_length(const uint8_t *text)
 {
+	if (text[0] < ' ' || text[0] == 0x7F || (text[0] == 0xC2 && text[1] < 0xA0))
+		return 0;
 	unsigned length = text[0] < 0x80   ? 1
 			  : text[0] < 0xC2 ? 0
 			  : text[0] < 0xE0 ? 2
@@ -28,8 +30,8 @@ void cvq_make_readable(char *text)
 {
 	uint8_t *at = (uint8_t *)text;
 	while (*at) {
-		unsigned length = sequence_length(at);
-		if (length == 0 || *at < ' ')
+		unsigned length = character_length(at);
+		if (length == 0)
 			*at = '?';
 		at += length ? length : 1;
 	}
@@ -39,8 +41,8 @@ void cvq_put_readable(FILE *out, const char *text)
 {
 	const uint8_t *at = (const uint8_t *)text;
 	while (*at) {
-		unsigned length = sequence_length(at);
-		if (length == 0 || *at < ' ')
+		unsigned length = character_length(at);
+		if (length == 0)
 			fputc('?', out);
 		else
 			fwrite(at, 1, length, out);

@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdio.h>
 
-/* The type name is the contract: 0, or a negative errno value. */
+/* The type name is the contract: 0, a negative errno value, or CVQ_ERR_CONTENT. */
 typedef int cvq_err;
 
 /*
@@ -24,8 +24,9 @@ struct cvq_reason {
 /*
  * The code of everything that is wrong with a file's *content*.  Such a file is
  * passed through unchanged; every other code means that cvq could not find out.
+ * It is no errno, so no system call fails with it.
  */
-#define CVQ_ERR_CONTENT (-95) /* -EOPNOTSUPP */
+#define CVQ_ERR_CONTENT (-4096)
 
 /* Whether 'err' is a lack of memory or descriptors, which says nothing about a file. */
 bool cvq_is_shortage(cvq_err err);
@@ -36,7 +37,7 @@ cvq_err cvq_explain(struct cvq_reason *reason, cvq_err code, const char *format,
 cvq_err cvq_explain_list(struct cvq_reason *reason, cvq_err code, const char *format,
 			 va_list arguments) __attribute__((format(printf, 3, 0)));
 
-/* Makes '?' of all that is no UTF-8, and of control characters. */
+/* Makes '?' of all that is no UTF-8, and of control characters (C0, DEL and C1). */
 void cvq_make_readable(char *text);
 
 /* Writes 'text' made readable so. */

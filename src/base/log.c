@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <syslog.h>
 
+#include "base/error.h"
+
 static int syslog_priority(enum cvq_level level)
 {
 	switch (level) {
@@ -30,10 +32,8 @@ void cvq_log(const struct cvq_log *log, enum cvq_level level, const char *format
 	vsnprintf(message, sizeof(message), format, arguments);
 	va_end(arguments);
 
-	/* A path may hold line breaks; a message is one line all the same. */
-	for (char *c = message; *c; c++)
-		if (*c == '\n' || *c == '\r')
-			*c = '?';
+	/* A path may hold line breaks and what a terminal obeys; a message is one line. */
+	cvq_make_readable(message);
 	if (log->to_syslog)
 		syslog(LOG_DAEMON | syslog_priority(level), "%s", message);
 	else

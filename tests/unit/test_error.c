@@ -42,6 +42,13 @@ static void everything_else_becomes_question_marks(void **state)
 	assert_reads("\xf4\x90\x80\x80", "[????]");
 	assert_reads("\xe6\xa8", "[??]");
 	assert_reads("two\nlines", "[two?lines]");
+	assert_reads("\033[31mred\x7f", "[?[31mred?]");
+	/* U+009B does to some terminals what ESC and [ do; U+00A0 is the first that is
+	 * text. */
+	assert_reads("\xc2\x9b"
+		     "31m",
+		     "[??31m]");
+	assert_reads("\xc2\xa0", "[\xc2\xa0]");
 }
 
 static void a_cut_character_is_not_left_over(void **state)
