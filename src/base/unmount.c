@@ -36,7 +36,7 @@ static cvq_err unmount_by_helper(const char *path)
 
 cvq_err cvq_unmount(const char *path)
 {
-	if (umount2(path, MNT_DETACH) == 0)
+	if (umount2(path, MNT_DETACH | UMOUNT_NOFOLLOW) == 0)
 		return 0;
 	return errno == EPERM ? unmount_by_helper(path) : -errno;
 }
