@@ -29,6 +29,18 @@ void cvq_ending_prepare(struct cvq_ending *ending)
 	signal(SIGPIPE, SIG_IGN);
 }
 
+bool cvq_ending_is_due(const struct cvq_ending *ending)
+{
+	sigset_t due;
+	return !sigpending(&due) && !sigandset(&due, &due, &ending->signals) &&
+	       !sigisemptyset(&due);
+}
+
+void cvq_ending_allow(const struct cvq_ending *ending)
+{
+	pthread_sigmask(SIG_UNBLOCK, &ending->signals, NULL);
+}
+
 static void *watch(void *data)
 {
 	struct cvq_ending *ending = data;

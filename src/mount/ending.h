@@ -36,6 +36,12 @@ struct cvq_ending {
  */
 void cvq_ending_prepare(struct cvq_ending *ending);
 
+/* Whether one has come already.  What leaves the terminal would lose it with the fork. */
+bool cvq_ending_is_due(const struct cvq_ending *ending);
+
+/* Lets them do again what they did, of which this process may die right here. */
+void cvq_ending_allow(const struct cvq_ending *ending);
+
 /* Starts to watch for them, in a thread, for a server that is this thread; the context's
  * running ahead is set up.  Returns 0 or a negative errno. */
 cvq_err cvq_ending_watch(struct cvq_context *context, struct fuse_session *session);

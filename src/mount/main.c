@@ -4,8 +4,8 @@
  *
  * The order matters.  What a dead daemon left is cleared first, as the source may
  * lie under it.  The source is opened before mounting, as the mount may hide it.
- * All that can be wrong is found out before this process leaves the terminal, and
- * no thread is started before.
+ * All that can be wrong with source and mountpoint is found out before this process
+ * leaves the terminal, and no thread is started before.
  */
 #include <errno.h>
 #include <malloc.h>
@@ -198,18 +198,21 @@ static void announce(struct cvq_context *context)
 			context->options->source, census->first_left.text);
 }
 
-/* Leaves the terminal if wanted, and serves.  'session' is mounted, and ended in any case.
- */
+/* Leaves the terminal if wanted, and serves.  'session' is mounted; it ends in any case. */
 static int serve(struct cvq_context *context, struct fuse_session *session)
 {
 	const struct cvq_mount_options *options = context->options;
 	bool stay = options->foreground || options->debug;
 	struct cvq_reason reason;
 	cvq_err err = 0;
-	cvq_ending_prepare(&context->ending);
 	/* A limit of file sizes is to fail the inflating of one file, not the view. */
 	signal(SIGXFSZ, SIG_IGN);
 
+	if (cvq_ending_is_due(&context->ending)) {
+		cvq_session_end(session);
+		cvq_ending_allow(&context->ending);
+		return EXIT_MOUNT;
+	}
 	announce(context);
 	if (fuse_daemonize(stay))
 		err = -errno;
@@ -241,6 +244,8 @@ static int run(struct cvq_context *context)
 		return code;
 	warn_of_aliases(context);
 	cvq_view_count(context->view, CENSUS_SECONDS, &context->census);
+	/* A signal from here on must not leave a mount without a daemon. */
+	cvq_ending_prepare(&context->ending);
 	code = mount_view(context, &before, &session);
 	if (code)
 		return code;
