@@ -2,6 +2,7 @@
 #include "mount/session.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,28 +19,34 @@
 
 /*
  * libfuse and fusermount3, another process, print what went wrong in words of
- * their own.  While they mount, that goes to a file in memory.
+ * their own.  While they mount, that goes to a file in memory.  With auto_unmount
+ * fusermount3 stays as long as the view, so our output, which somebody may read to its
+ * end, must not stay with it.
  */
 struct capture {
 	int file;
-	int stderr_copy;
+	int copies[2]; /* of stdout and stderr */
 };
 
 static void capture_begin(struct capture *capture)
 {
 	capture->file = memfd_create("messages", MFD_CLOEXEC);
-	capture->stderr_copy = dup(STDERR_FILENO);
-	if (capture->file >= 0 && capture->stderr_copy >= 0)
-		dup2(capture->file, STDERR_FILENO);
+	for (int i = 0; i < 2; i++) {
+		capture->copies[i] = fcntl(STDOUT_FILENO + i, F_DUPFD_CLOEXEC, 0);
+		if (capture->file >= 0 && capture->copies[i] >= 0)
+			dup2(capture->file, STDOUT_FILENO + i);
+	}
 }
 
 /* Returns the messages in 'text', without what they have on their last line's end. */
 static void capture_end(struct capture *capture, char *text, size_t size)
 {
 	ssize_t length = -1;
-	if (capture->stderr_copy >= 0) {
-		dup2(capture->stderr_copy, STDERR_FILENO);
-		close(capture->stderr_copy);
+	for (int i = 0; i < 2; i++) {
+		if (capture->copies[i] < 0)
+			continue;
+		dup2(capture->copies[i], STDOUT_FILENO + i);
+		close(capture->copies[i]);
 	}
 	if (capture->file >= 0) {
 		length = pread(capture->file, text, size - 1, 0);

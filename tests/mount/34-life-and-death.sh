@@ -74,6 +74,24 @@ for stream in 0 1 2; do
 done
 unmount_view
 
+# Nor does fusermount3, which stays with the daemon.
+summary=$(timeout 60 bash -c '"$@" 2>&1 | cat' - "$CVQ_MOUNT" -o auto_unmount "$original" "$view") ||
+	fail "cvq-mount does not let go of its output with auto_unmount"
+[[ $summary == *" on $view: "* ]] || fail "the summary with auto_unmount reads: $summary"
+unmount_view
+
+# A signal that comes while it mounts: blocked here, it has come when the view is there.
+status=0
+"$PYTHON" - "$CVQ_MOUNT" "$original" "$view" >"$work/out" <<'END' || status=$?
+import os, signal, sys
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+os.kill(os.getpid(), signal.SIGTERM)
+os.execv(sys.argv[1], sys.argv[1:])
+END
+expect 143 "$status" "the end of a cvq-mount that got SIGTERM while it mounted"
+expect "" "$(cat "$work/out")" "what it says"
+! is_mounted "$view" || fail "the view survives SIGTERM while it is mounted"
+
 # With its streams closed from the start.
 timeout 60 "$CVQ_MOUNT" "$original" "$view" <&- >&- 2>&- || fail "closed streams are too much"
 same "$work/image.pt" "$view/llm.pt"
