@@ -63,6 +63,9 @@ cvq_err cvq_pickle_strings(const uint8_t *data, size_t length, struct cvq_slice 
 		if (cvq_decode(data + offset, length - offset, &instruction) != DECODE_OK)
 			return not_a_pickle(reason, offset);
 		if (is_string(instruction.opcode)) {
+			if (*count >= CVQ_PICKLE_MAX_TENSORS)
+				return cvq_explain(reason, CVQ_ERR_CONTENT,
+						   "its list of keys is too long");
 			if (cvq_grow((void **)&found, &capacity, *count, sizeof(*found)))
 				return -ENOMEM;
 			found[(*count)++] =

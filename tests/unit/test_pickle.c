@@ -543,6 +543,27 @@ static void pickles_in_a_row_end_where_they_end(void **state)
 		CVQ_ERR_CONTENT);
 }
 
+/* A key for each storage there may be, and one more. */
+static void a_long_list_of_keys_is_refused(void **state)
+{
+	(void)state;
+	cleanup_buffer struct cvq_buffer stream = {0};
+	struct cvq_slice *keys;
+	size_t count;
+	struct cvq_reason reason = {""};
+	for (size_t i = 0; i < CVQ_PICKLE_MAX_TENSORS; i++)
+		emit(&stream, "U\0");
+	assert_int_equal(
+		cvq_pickle_strings(stream.data, stream.length, &keys, &count, &reason), 0);
+	assert_int_equal(count, CVQ_PICKLE_MAX_TENSORS);
+	free(keys);
+	emit(&stream, "U\0");
+	assert_int_equal(
+		cvq_pickle_strings(stream.data, stream.length, &keys, &count, &reason),
+		CVQ_ERR_CONTENT);
+	assert_non_null(strstr(reason.text, "list of keys is too long"));
+}
+
 static void one_storage_with_two_types_is_refused(void **state)
 {
 	(void)state;
@@ -892,6 +913,7 @@ int main(void)
 		cmocka_unit_test(a_view_beyond_its_storage_is_refused),
 		cmocka_unit_test(a_class_may_be_a_persistent_id),
 		cmocka_unit_test(pickles_in_a_row_end_where_they_end),
+		cmocka_unit_test(a_long_list_of_keys_is_refused),
 		cmocka_unit_test(one_storage_with_two_types_is_refused),
 		cmocka_unit_test(a_tensor_beyond_its_storage_is_refused),
 		cmocka_unit_test(a_tensor_without_elements_may_begin_anywhere),
