@@ -123,9 +123,39 @@ static bool count_elements(const uint64_t *shape, uint64_t *stride, size_t dimen
 }
 
 /* Adds one tensor, which is a storage and a record as well. */
-static cvq_err read_tensor(struct reading *reading, const char *name, const json_t *entry)
+static cvq_err add_tensor(struct reading *reading, const struct cvq_tensor *tensor,
+			  const struct cvq_record *record, const char *dtype,
+			  uint64_t numel)
 {
 	struct cvq_checkpoint *checkpoint = reading->checkpoint;
+	uint32_t index = tensor->storage;
+	bool is_float32 = strcmp(dtype, "F32") == 0;
+	/* Elements of less than a byte have no size of their own, nor need they. */
+	uint64_t quotient = numel && record->size % numel == 0 ? record->size / numel : 1;
+	unsigned item_size = is_float32                   ? sizeof(float)
+			     : quotient <= MAX_ITEM_BYTES ? (unsigned)quotient
+							  : 1;
+	if (is_float32 && record->size != numel * sizeof(float))
+		return refuse_tensor(reading, tensor->name);
+	reading->own->storages[index] = (struct cvq_storage){
+		.key = tensor->name,
+		.key_length = strlen(tensor->name),
+		.type = dtype,
+		.item_size = item_size,
+		.word_size = item_size,
+		.numel = numel,
+		.plain = true,
+		.is_float32 = is_float32,
+	};
+	reading->own->tensors[index] = *tensor;
+	checkpoint->storage_records[index] = index;
+	checkpoint->records[index] = *record;
+	checkpoint->storage_count++;
+	return 0;
+}
+
+static cvq_err read_tensor(struct reading *reading, const char *name, const json_t *entry)
+{
 	const char *dtype = json_string_value(json_object_get(entry, "dtype"));
 	const json_t *shape = json_object_get(entry, "shape");
 	const json_t *place = json_object_get(entry, "data_offsets");
@@ -140,41 +170,20 @@ static cvq_err read_tensor(struct reading *reading, const char *name, const json
 		return refuse_tensor(reading, name);
 	reading->numbers_used += 2 * dimensions;
 
-	uint64_t bytes = offsets[1] - offsets[0];
-	bool is_float32 = strcmp(dtype, "F32") == 0;
-	/* Elements of less than a byte have no size of their own, nor need they. */
-	uint64_t quotient = numel && bytes % numel == 0 ? bytes / numel : 1;
-	unsigned item_size = is_float32                   ? sizeof(float)
-			     : quotient <= MAX_ITEM_BYTES ? (unsigned)quotient
-							  : 1;
-	if (is_float32 && bytes != numel * sizeof(float))
-		return refuse_tensor(reading, name);
-
-	uint32_t index = (uint32_t)checkpoint->storage_count++;
-	reading->own->storages[index] = (struct cvq_storage){
-		.key = name,
-		.key_length = strlen(name),
-		.type = dtype,
-		.item_size = item_size,
-		.word_size = item_size,
-		.numel = numel,
-		.plain = true,
-		.is_float32 = is_float32,
-	};
-	reading->own->tensors[index] = (struct cvq_tensor){
+	uint32_t index = (uint32_t)reading->checkpoint->storage_count;
+	const struct cvq_tensor tensor = {
 		.name = name,
 		.storage = index,
 		.dimensions = (uint32_t)dimensions,
 		.shape = sizes,
 		.stride = strides,
 	};
-	checkpoint->storage_records[index] = index;
-	checkpoint->records[index] = (struct cvq_record){
+	const struct cvq_record record = {
 		.offset = reading->data + offsets[0],
-		.size = bytes,
+		.size = offsets[1] - offsets[0],
 		.storage = (int32_t)index,
 	};
-	return 0;
+	return add_tensor(reading, &tensor, &record, dtype, numel);
 }
 
 /* Room for all tensors of the header. */
