@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "base/json.h"
 #include "checkpoint/formats.h"
 
 #define LENGTH_BYTES     8u
@@ -15,6 +16,12 @@
 #define ALIGNMENT 8u
 
 #define MAX_ITEM_BYTES 16u
+
+/* A tensor is an object with two arrays in it, and has a comma behind it, two between its
+ * three members, one between its two places, and one less than it has dimensions: this
+ * leaves room for nine of those, or for metadata. */
+#define MAX_TENSOR_COST (3u * CVQ_JSON_CONTAINER_COST + 12u)
+#define MAX_HEADER_COST ((size_t)CVQ_PICKLE_MAX_TENSORS * MAX_TENSOR_COST)
 
 #define METADATA_KEY "__metadata__"
 
@@ -82,6 +89,8 @@ static cvq_err read_header(struct reading *reading)
 	err = cvq_source_read(reading->file->source, text, (size_t)length, LENGTH_BYTES);
 	if (err)
 		return err;
+	if (cvq_json_cost(text, (size_t)length) > MAX_HEADER_COST)
+		return refuse(reading, "has too many values");
 	reading->data = LENGTH_BYTES + length;
 	json_error_t error;
 	reading->own->header =

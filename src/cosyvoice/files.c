@@ -9,10 +9,12 @@
 #include <sys/stat.h>
 
 #include "base/cleanup.h"
+#include "base/json.h"
 #include "cosyvoice/check.h"
 #include "cosyvoice/onnx.h"
 
 #define MAX_TEXT_BYTES (32u << 20) /* three times what a tokenizer.json has */
+#define MAX_JSON_COST  (4u << 20)  /* four times that, with an array for each merge */
 
 static const char copy_it[] = "copy it from the package again";
 static const char take_it[] = "copy it from the package that the yaml is from";
@@ -149,6 +151,9 @@ static cvq_err check_json(struct file *file, const struct slots *slots,
 	cleanup_free char *text = read_text(file, MAX_TEXT_BYTES, &err, reason);
 	if (!text)
 		return err;
+	if (cvq_json_cost(text, file->size) > MAX_JSON_COST)
+		return cvq_explain(reason, CVQ_ERR_CONTENT,
+				   "has more values than any package's");
 	json_error_t error;
 	json_t *json = json_loadb(text, file->size, JSON_ALLOW_NUL, &error);
 	if (!json)

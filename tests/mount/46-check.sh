@@ -228,6 +228,12 @@ put CosyVoice-BlankEN/config.json "{"
 spoiled CosyVoice-BlankEN/config.json "is no JSON: line 1"
 put CosyVoice-BlankEN/generation_config.json "no"
 spoiled CosyVoice-BlankEN/generation_config.json "is no JSON"
+{
+	printf '['
+	seq 1000000 | sed 's/.*/{},/'
+	printf '0]'
+} | put CosyVoice-BlankEN/generation_config.json
+spoiled CosyVoice-BlankEN/generation_config.json "has more values than any package's"
 put CosyVoice-BlankEN/merges.txt < <(printf 'a\0b')
 spoiled CosyVoice-BlankEN/merges.txt "is no text"
 head -c 5000 "$original/$second/CosyVoice-BlankEN/model.safetensors" |

@@ -386,6 +386,47 @@ static void safetensors_that_contradict_themselves_are_passed_through(void **sta
 #undef ENTRY
 }
 
+/* A header that is 'begin', then 'count' times 'item', then 'end'. */
+static int make_long_header(const char *begin, const char *item, size_t count,
+			    const char *end)
+{
+	cleanup_buffer struct cvq_buffer header = {0};
+	cvq_buffer_append(&header, begin, strlen(begin));
+	for (size_t i = 0; i < count; i++)
+		cvq_buffer_append(&header, item, strlen(item));
+	cvq_buffer_append(&header, end, strlen(end) + 1);
+	assert_int_equal(header.error, 0);
+	return make_safetensors((const char *)header.data, header.length - 1,
+				safetensors_data, 12);
+}
+
+/* Each of these would become a gigabyte and more if it were parsed. */
+static void a_header_that_costs_too_much_is_passed_through(void **state)
+{
+	(void)state;
+	const char *const items[] = {"{},", "[],", "0,0,0,0,0,", "[[[],[]]],"};
+	for (size_t i = 0; i < sizeof(items) / sizeof(*items); i++) {
+		struct opened opened = {.fd = make_long_header("{\"a\":{\"shape\":[",
+							       items[i], 5000000, "0]}}")};
+		assert_int_equal(cvq_policy_init(&opened.policy), 0);
+		assert_passed_through(&opened, "has too many values");
+		close_model(&opened);
+	}
+}
+
+static void the_text_of_metadata_costs_nothing(void **state)
+{
+	(void)state;
+	const char tensor[] = "\\\\\"},\"w\":{\"dtype\":\"F32\",\"shape\":[3],"
+			      "\"data_offsets\":[0,12]}}";
+	struct opened opened;
+	open_file(&opened,
+		  make_long_header("{\"__metadata__\":{\"tags\":\"", "{\\\"[,", 7000000,
+				   tensor),
+		  "none");
+	close_model(&opened);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -401,6 +442,8 @@ int main(void)
 		cmocka_unit_test(cut_safetensors_are_passed_through_at_every_length),
 		cmocka_unit_test(flipped_bits_of_safetensors_do_no_harm),
 		cmocka_unit_test(safetensors_that_contradict_themselves_are_passed_through),
+		cmocka_unit_test(a_header_that_costs_too_much_is_passed_through),
+		cmocka_unit_test(the_text_of_metadata_costs_nothing),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
