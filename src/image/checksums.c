@@ -255,7 +255,7 @@ cvq_err cvq_checksums_complete(struct cvq_image *image, const struct cvq_source 
 	cvq_err err = 0;
 	for (size_t i = first; i <= last && !err; i++) {
 		const struct cvq_extent *extent = &image->extents[i];
-		if (cvq_extent_is_computed(extent))
+		if (cvq_extent_is_check(extent))
 			err = list_tasks(&work, &image->conversions[extent->origin]);
 	}
 	if (!err && work.count > 0) {

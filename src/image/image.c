@@ -159,9 +159,10 @@ static cvq_err read_converted(const struct cvq_image *image,
 /*                                   Extents                                  */
 /* ========================================================================== */
 
-static cvq_err read_computed(struct cvq_image *image, const struct cvq_extent *extent,
-			     const struct cvq_source *source, uint8_t *out,
-			     uint64_t position, size_t length)
+/* Reads bytes of a seal or checksum, for which all numbers of its conversion count. */
+static cvq_err read_check(struct cvq_image *image, const struct cvq_extent *extent,
+			  const struct cvq_source *source, uint8_t *out, uint64_t position,
+			  size_t length)
 {
 	struct cvq_conversion *conversion = &image->conversions[extent->origin];
 	uint8_t bytes[4];
@@ -199,7 +200,7 @@ static cvq_err read_extent(struct cvq_image *image, const struct cvq_extent *ext
 				      out, position, length);
 	case EXTENT_SEAL:
 	case EXTENT_CHECKSUM:
-		return read_computed(image, extent, source, out, position, length);
+		return read_check(image, extent, source, out, position, length);
 	}
 	return -EIO;
 }
@@ -238,12 +239,12 @@ struct range {
 
 /* Reads those extents of the range that are, or are not, seals and checksums. */
 static cvq_err read_range(struct cvq_image *image, const struct cvq_source *source,
-			  const struct range *range, bool computed)
+			  const struct range *range, bool checks)
 {
 	cvq_err err = 0;
 	for (size_t i = range->first; i <= range->last && !err; i++) {
 		const struct cvq_extent *extent = &image->extents[i];
-		if (cvq_extent_is_computed(extent) != computed)
+		if (cvq_extent_is_check(extent) != checks)
 			continue;
 		uint64_t from = extent->start > range->start ? extent->start : range->start;
 		uint64_t end = extent_end(image, i);
@@ -273,7 +274,7 @@ bool cvq_image_is_at_hand(struct cvq_image *image, size_t length, uint64_t offse
 	struct range range = find_range(image, NULL, length, offset);
 	for (size_t i = range.first; i <= range.last; i++) {
 		const struct cvq_extent *extent = &image->extents[i];
-		if (cvq_extent_is_computed(extent) &&
+		if (cvq_extent_is_check(extent) &&
 		    !cvq_checksums_known(&image->conversions[extent->origin], range.start,
 					 range.end))
 			return false;

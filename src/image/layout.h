@@ -147,8 +147,8 @@ cvq_err cvq_checksums_seal(struct cvq_image *image, struct cvq_conversion *conve
 
 /* --- image.c --- */
 
-/* Whether the extent is a seal or a checksum, which all of its storage decides. */
-static inline bool cvq_extent_is_computed(const struct cvq_extent *extent)
+/* Whether the extent is a check: a seal or a checksum, which depends on all its numbers. */
+static inline bool cvq_extent_is_check(const struct cvq_extent *extent)
 {
 	return extent->kind == EXTENT_SEAL || extent->kind == EXTENT_CHECKSUM;
 }

@@ -73,7 +73,7 @@ static cvq_err write_checksums(struct writing *writing)
 	for (size_t i = 0; i < image->extent_count && !err; i++) {
 		const struct cvq_extent *extent = &image->extents[i];
 		uint8_t bytes[4];
-		if (!cvq_extent_is_computed(extent))
+		if (!cvq_extent_is_check(extent))
 			continue;
 		size_t length = (size_t)cvq_extent_length(image, i);
 		ssize_t got = cvq_image_read(image, writing->source, bytes, length,
