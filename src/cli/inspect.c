@@ -340,7 +340,7 @@ static int inspect_file(const struct cvq_arguments *arguments,
 		code = arguments->json ? cvq_json_print(describe_inspection(&inspection),
 							CVQ_EXIT_DONE)
 				       : print_file(&inspection);
-	cvq_image_unref(inspection.image);
+	cvq_image_free(inspection.image);
 	cvq_selection_release(&inspection.selection);
 	cvq_checkpoint_free(inspection.checkpoint);
 	return code;

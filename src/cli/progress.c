@@ -25,7 +25,7 @@ static bool shows_bar(const struct cvq_progress *progress)
 	return progress->on_terminal && !progress->quiet;
 }
 
-double cvq_progress_seconds(const struct cvq_progress *progress)
+static double seconds_passed(const struct cvq_progress *progress)
 {
 	return now() - progress->began;
 }
@@ -49,7 +49,7 @@ void cvq_progress_file(struct cvq_progress *progress, const char *path)
 /* "[=====>    ]  42 %  1.3 GiB/s  0:01 left  llm.pt", cut to the terminal. */
 static void draw(const struct cvq_progress *progress, uint64_t bytes)
 {
-	double seconds = cvq_progress_seconds(progress);
+	double seconds = seconds_passed(progress);
 	double share = progress->total ? (double)bytes / (double)progress->total : 1;
 	double rate = seconds > 0 ? (double)bytes / seconds : 0;
 	double left = rate > 0 ? (double)(progress->total - bytes) / rate : 0;

@@ -33,7 +33,4 @@ void cvq_progress_file_done(struct cvq_progress *progress, uint64_t bytes,
 /* Takes the bar away.  Also to be called before any message. */
 void cvq_progress_clear(struct cvq_progress *progress);
 
-/* Seconds since the beginning. */
-double cvq_progress_seconds(const struct cvq_progress *progress);
-
 #endif

@@ -21,15 +21,9 @@
 
 static const bool machine_is_big_endian = __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__;
 
-struct cvq_image *cvq_image_ref(struct cvq_image *image)
+void cvq_image_free(struct cvq_image *image)
 {
-	atomic_fetch_add(&image->references, 1);
-	return image;
-}
-
-void cvq_image_unref(struct cvq_image *image)
-{
-	if (!image || atomic_fetch_sub(&image->references, 1) != 1)
+	if (!image)
 		return;
 	for (size_t i = 0; i < image->conversion_count; i++)
 		cvq_checksums_forget(&image->conversions[i]);

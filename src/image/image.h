@@ -39,8 +39,8 @@ struct cvq_image_summary {
  * Plans the image of the checkpoint of 'size' bytes in 'source'.  The source is
  * borrowed for the call only; the policy too.
  *
- * Returns 0 and an image with one reference; CVQ_ERR_CONTENT with the reason if
- * the file is to be passed through; another negative errno if planning failed.
+ * Returns 0 and an image; CVQ_ERR_CONTENT with the reason if the file is to be passed
+ * through; another negative errno if planning failed.
  */
 cvq_err cvq_image_plan(const struct cvq_source *source, uint64_t size,
 		       const struct cvq_policy *policy, struct cvq_image **image,
@@ -55,9 +55,8 @@ cvq_err cvq_image_plan_selected(struct cvq_checkpoint *checkpoint, uint64_t size
 				const struct cvq_policy *policy, struct cvq_image **image,
 				struct cvq_reason *reason);
 
-/* Thread-safe.  The last cvq_image_unref() frees; NULL is allowed there. */
-struct cvq_image *cvq_image_ref(struct cvq_image *image);
-void cvq_image_unref(struct cvq_image *image);
+/* NULL is allowed. */
+void cvq_image_free(struct cvq_image *image);
 
 const struct cvq_image_summary *cvq_image_summary(const struct cvq_image *image);
 

@@ -58,7 +58,6 @@ struct cvq_conversion {
 };
 
 struct cvq_image {
-	atomic_uint references;
 	struct cvq_image_summary summary;
 	cvq_convert_function *convert;
 	enum cvq_checksum checksum;

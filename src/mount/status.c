@@ -73,7 +73,8 @@ uint64_t cvq_statistics_reads(const struct cvq_statistics *statistics)
 	return reads;
 }
 
-double cvq_statistics_quantile(const struct cvq_statistics *statistics, double share)
+/* The time in microseconds that this share of the reads kept to. */
+static double quantile(const struct cvq_statistics *statistics, double share)
 {
 	double left = share * (double)cvq_statistics_reads(statistics);
 	unsigned last = 0;
@@ -155,9 +156,9 @@ static json_t *describe_activity(struct cvq_context *context)
 			 (json_int_t)atomic_load(&context->ahead.bytes), "errors",
 			 (json_int_t)atomic_load(&statistics->errors), "last_error",
 			 describe_last_error(statistics), "read_p50_us",
-			 cvq_statistics_quantile(statistics, 0.5), "read_p90_us",
-			 cvq_statistics_quantile(statistics, 0.9), "read_p99_us",
-			 cvq_statistics_quantile(statistics, 0.99));
+			 quantile(statistics, 0.5), "read_p90_us",
+			 quantile(statistics, 0.9), "read_p99_us",
+			 quantile(statistics, 0.99));
 }
 
 char *cvq_status_describe(struct cvq_context *context)

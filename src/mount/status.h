@@ -32,10 +32,8 @@ void cvq_statistics_count_read(struct cvq_statistics *statistics, uint64_t began
 
 void cvq_statistics_count_error(struct cvq_statistics *statistics, const char *message);
 
-/* How many reads there were, and the time in microseconds that this share of them kept to.
- */
+/* How many reads there were. */
 uint64_t cvq_statistics_reads(const struct cvq_statistics *statistics);
-double cvq_statistics_quantile(const struct cvq_statistics *statistics, double share);
 
 /* The status as JSON, to be freed by the caller; NULL if memory ran out. */
 char *cvq_status_describe(struct cvq_context *context);

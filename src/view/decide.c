@@ -121,11 +121,11 @@ cvq_err cvq_decide_content(const struct cvq_source *source, const struct cvq_pol
 
 	/* A plan made while somebody wrote the file may be of two versions. */
 	if (fstat(source->fd, attributes)) {
-		cvq_image_unref(image);
+		cvq_image_free(image);
 		return -errno;
 	}
 	if (!cvq_version_unmodified(&before, attributes)) {
-		cvq_image_unref(image);
+		cvq_image_free(image);
 		return -ESTALE;
 	}
 	if (err && err != CVQ_ERR_CONTENT)

@@ -13,7 +13,7 @@ cvq_err cvq_verdict_create(struct cvq_image *image, const char *reason,
 	struct cvq_verdict *made = calloc(1, sizeof(*made));
 	char *copy = reason ? strdup(reason) : NULL;
 	if (!made || (reason && !copy)) {
-		cvq_image_unref(image);
+		cvq_image_free(image);
 		free(copy);
 		free(made);
 		return -ENOMEM;
@@ -36,7 +36,7 @@ void cvq_verdict_unref(struct cvq_verdict *verdict)
 	if (!verdict ||
 	    atomic_fetch_sub_explicit(&verdict->references, 1, memory_order_acq_rel) > 1)
 		return;
-	cvq_image_unref(verdict->image);
+	cvq_image_free(verdict->image);
 	free(verdict->reason);
 	free(verdict);
 }
