@@ -7,7 +7,7 @@
 /*                                 Containers                                 */
 /* ========================================================================== */
 
-static cvq_err push_node(struct cvq_machine *machine, struct cvq_node node)
+static cvq_err push_node(struct cvq_machine *machine, struct cvq_pickle_node node)
 {
 	struct cvq_pickle *pickle = machine->pickle;
 	if (pickle->node_count >= CVQ_PICKLE_MAX_OBJECTS)
@@ -19,10 +19,10 @@ static cvq_err push_node(struct cvq_machine *machine, struct cvq_node node)
 	return cvq_machine_push(machine, cvq_value_make(VALUE_NODE, pickle->node_count++));
 }
 
-cvq_err cvq_build_empty(struct cvq_machine *machine, enum cvq_node_type type)
+cvq_err cvq_build_empty(struct cvq_machine *machine, enum cvq_pickle_node_type type)
 {
-	return push_node(machine,
-			 (struct cvq_node){.type = (uint8_t)type, .first = NO_INDEX});
+	return push_node(machine, (struct cvq_pickle_node){.type = (uint8_t)type,
+							   .first = NO_INDEX});
 }
 
 /* Turns the top 'count' values into a tuple. */
@@ -40,9 +40,9 @@ static cvq_err make_tuple(struct cvq_machine *machine, size_t count)
 			machine->stack[machine->depth - count + i];
 	}
 	machine->depth -= count;
-	return push_node(machine, (struct cvq_node){.type = NODE_TUPLE,
-						    .first = (uint32_t)first,
-						    .count = (uint32_t)count});
+	return push_node(machine, (struct cvq_pickle_node){.type = NODE_TUPLE,
+							   .first = (uint32_t)first,
+							   .count = (uint32_t)count});
 }
 
 cvq_err cvq_build_tuple_of(struct cvq_machine *machine, size_t count)
@@ -59,26 +59,26 @@ cvq_err cvq_build_tuple_marked(struct cvq_machine *machine)
 }
 
 /* The container or object on top of the stack; NULL if something else is there. */
-static struct cvq_node *top_node(struct cvq_machine *machine)
+static struct cvq_pickle_node *top_node(struct cvq_machine *machine)
 {
 	if (cvq_machine_need(machine, 1))
 		return NULL;
 	cvq_value top = machine->stack[machine->depth - 1];
 	if (cvq_value_kind(top) != VALUE_NODE)
 		return NULL;
-	struct cvq_node *node = &machine->pickle->nodes[cvq_value_payload(top)];
+	struct cvq_pickle_node *node = &machine->pickle->nodes[cvq_value_payload(top)];
 	return node->type == NODE_TUPLE ? NULL : node;
 }
 
 /* What lies at the bottom of the stack is the root, and its keys are those of the file. */
-static bool is_root(const struct cvq_machine *machine, const struct cvq_node *node)
+static bool is_root(const struct cvq_machine *machine, const struct cvq_pickle_node *node)
 {
 	return cvq_value_kind(machine->stack[0]) == VALUE_NODE &&
 	       node == &machine->pickle->nodes[cvq_value_payload(machine->stack[0])];
 }
 
-static cvq_err add_child(struct cvq_machine *machine, struct cvq_node *node, cvq_value key,
-			 cvq_value value)
+static cvq_err add_child(struct cvq_machine *machine, struct cvq_pickle_node *node,
+			 cvq_value key, cvq_value value)
 {
 	struct cvq_pickle *pickle = machine->pickle;
 	uint32_t position = node->count++;
@@ -108,7 +108,7 @@ static cvq_err add_items(struct cvq_machine *machine, size_t count, bool pairs)
 		return cvq_machine_refuse(machine, "has a key without a value");
 	size_t first = machine->depth - count;
 	machine->depth = first;
-	struct cvq_node *node = top_node(machine);
+	struct cvq_pickle_node *node = top_node(machine);
 	if (!node)
 		return cvq_machine_refuse(machine,
 					  "adds to something that is no container");
@@ -135,7 +135,7 @@ cvq_err cvq_build_add_marked(struct cvq_machine *machine, bool pairs)
 	return err ? err : add_items(machine, count, pairs);
 }
 
-cvq_err cvq_build_marked(struct cvq_machine *machine, enum cvq_node_type type)
+cvq_err cvq_build_marked(struct cvq_machine *machine, enum cvq_pickle_node_type type)
 {
 	size_t first = 0, count = 0;
 	cvq_err err = cvq_machine_pop_mark(machine, &first, &count);
@@ -157,17 +157,17 @@ cvq_err cvq_build_marked(struct cvq_machine *machine, enum cvq_node_type type)
 /*                                   Objects                                  */
 /* ========================================================================== */
 
-cvq_err cvq_build_call(struct cvq_machine *machine, enum cvq_node_type type)
+cvq_err cvq_build_call(struct cvq_machine *machine, enum cvq_pickle_node_type type)
 {
 	cvq_err err = cvq_machine_need(machine, 2);
 	if (err)
 		return err;
 	cvq_value arguments = cvq_machine_pop(machine);
 	cvq_value callable = cvq_machine_pop(machine);
-	return push_node(machine, (struct cvq_node){.type = (uint8_t)type,
-						    .first = NO_INDEX,
-						    .callable = callable,
-						    .arguments = arguments});
+	return push_node(machine, (struct cvq_pickle_node){.type = (uint8_t)type,
+							   .first = NO_INDEX,
+							   .callable = callable,
+							   .arguments = arguments});
 }
 
 /* cls.__new__(cls, *args, **kwargs): both hold only what the object is made of.
@@ -186,7 +186,7 @@ cvq_err cvq_build_state(struct cvq_machine *machine)
 	if (err)
 		return err;
 	cvq_value state = cvq_machine_pop(machine);
-	struct cvq_node *node = top_node(machine);
+	struct cvq_pickle_node *node = top_node(machine);
 	if (!node || (node->type != NODE_CALL && node->type != NODE_OBJECT) ||
 	    cvq_value_kind(node->state) != VALUE_OTHER)
 		return cvq_machine_refuse(machine,

@@ -54,7 +54,7 @@ struct cvq_global {
 	struct cvq_slice name;
 };
 
-enum cvq_node_type {
+enum cvq_pickle_node_type {
 	NODE_TUPLE,  /* 'count' items from 'first' on */
 	NODE_LIST,   /* children by position; sets too */
 	NODE_DICT,   /* children by key */
@@ -68,7 +68,7 @@ enum cvq_node_type {
  * hold a tensor: a list of a million numbers costs nothing.  The root remembers all
  * that it has under a name.
  */
-struct cvq_node {
+struct cvq_pickle_node {
 	uint8_t type;
 	uint8_t on_path; /* the walk is inside it: a cycle */
 	uint32_t count;  /* elements so far, remembered or not */
@@ -109,7 +109,7 @@ struct cvq_pickle {
 
 	struct cvq_global *globals;
 	size_t global_count, global_capacity;
-	struct cvq_node *nodes;
+	struct cvq_pickle_node *nodes;
 	size_t node_count, node_capacity;
 	cvq_value *items;
 	size_t item_count, item_capacity;
@@ -146,6 +146,7 @@ struct cvq_slice cvq_pickle_string(const struct cvq_pickle *pickle, cvq_value va
 bool cvq_slice_is(struct cvq_slice slice, const char *text);
 
 /* The fields of a value that is a tuple, else NULL. */
-const struct cvq_node *cvq_pickle_tuple(const struct cvq_pickle *pickle, cvq_value value);
+const struct cvq_pickle_node *cvq_pickle_tuple(const struct cvq_pickle *pickle,
+					       cvq_value value);
 
 #endif

@@ -101,8 +101,8 @@ static void append_key(struct walk *walk, cvq_value key)
 /* ========================================================================== */
 
 /* Reads a tuple of numbers such as a shape.  'numbers' has room for 'count'. */
-static bool read_numbers(const struct cvq_pickle *pickle, const struct cvq_node *tuple,
-			 uint64_t *numbers)
+static bool read_numbers(const struct cvq_pickle *pickle,
+			 const struct cvq_pickle_node *tuple, uint64_t *numbers)
 {
 	for (uint32_t i = 0; i < tuple->count; i++) {
 		int64_t number;
@@ -133,8 +133,8 @@ static bool fits_storage(const struct cvq_tensor *tensor, uint64_t numel)
 /* Adds the tensor that torch would build from these fields under the current
  * name; 'offset' counts from the first element that 'use' stands for. */
 static cvq_err add_tensor(struct walk *walk, const struct cvq_storage_use *use,
-			  uint64_t offset, const struct cvq_node *shape,
-			  const struct cvq_node *stride)
+			  uint64_t offset, const struct cvq_pickle_node *shape,
+			  const struct cvq_pickle_node *stride)
 {
 	struct cvq_pickle *pickle = walk->pickle;
 	walk->name_bytes += walk->name.length + 1;
@@ -179,7 +179,7 @@ static cvq_err add_tensor(struct walk *walk, const struct cvq_storage_use *use,
 
 /* _rebuild_tensor(storage, offset, size, stride), and v2, which has more
  * behind. */
-static cvq_err read_tensor(struct walk *walk, const struct cvq_node *arguments,
+static cvq_err read_tensor(struct walk *walk, const struct cvq_pickle_node *arguments,
 			   enum use use)
 {
 	struct cvq_pickle *pickle = walk->pickle;
@@ -190,8 +190,8 @@ static cvq_err read_tensor(struct walk *walk, const struct cvq_node *arguments,
 	if (cvq_value_kind(fields[0]) != VALUE_STORAGE ||
 	    !cvq_pickle_int(pickle, fields[1], &offset) || offset < 0)
 		return not_understood(walk, "has a tensor of an unknown form");
-	const struct cvq_node *shape = cvq_pickle_tuple(pickle, fields[2]);
-	const struct cvq_node *stride = cvq_pickle_tuple(pickle, fields[3]);
+	const struct cvq_pickle_node *shape = cvq_pickle_tuple(pickle, fields[2]);
+	const struct cvq_pickle_node *stride = cvq_pickle_tuple(pickle, fields[3]);
 	if (!shape || !stride || shape->count != stride->count)
 		return not_understood(walk, "has a tensor of an unknown form");
 
@@ -212,14 +212,15 @@ static cvq_err read_tensor(struct walk *walk, const struct cvq_node *arguments,
 /*                                  Functions                                 */
 /* ========================================================================== */
 
-typedef cvq_err read_function(struct walk *walk, const struct cvq_node *arguments,
+typedef cvq_err read_function(struct walk *walk, const struct cvq_pickle_node *arguments,
 			      enum use use);
 
 static cvq_err call(struct walk *walk, cvq_value callable, cvq_value arguments,
 		    enum use use);
 
 /* Every argument is data: containers, and tensors made of other tensors. */
-static cvq_err read_all(struct walk *walk, const struct cvq_node *arguments, enum use use)
+static cvq_err read_all(struct walk *walk, const struct cvq_pickle_node *arguments,
+			enum use use)
 {
 	cvq_err err = 0;
 	for (uint32_t i = 0; i < arguments->count && !err; i++)
@@ -228,13 +229,14 @@ static cvq_err read_all(struct walk *walk, const struct cvq_node *arguments, enu
 }
 
 /* _rebuild_sparse_tensor(layout, (indices, values, ...)): all go by the tensor's name. */
-static cvq_err read_sparse(struct walk *walk, const struct cvq_node *arguments,
+static cvq_err read_sparse(struct walk *walk, const struct cvq_pickle_node *arguments,
 			   enum use use)
 {
 	cvq_err err = 0;
 	for (uint32_t i = 0; i < arguments->count && !err; i++) {
 		cvq_value argument = walk->pickle->items[arguments->first + i];
-		const struct cvq_node *parts = cvq_pickle_tuple(walk->pickle, argument);
+		const struct cvq_pickle_node *parts =
+			cvq_pickle_tuple(walk->pickle, argument);
 		err = parts ? read_all(walk, parts, use) : walk_value(walk, argument, use);
 	}
 	return err;
@@ -242,7 +244,7 @@ static cvq_err read_sparse(struct walk *walk, const struct cvq_node *arguments,
 
 /* _rebuild_nested_tensor(buffer, sizes, strides, offsets): torch wants the buffer's
  * storage to have not one element more than it needs. */
-static cvq_err read_nested(struct walk *walk, const struct cvq_node *arguments,
+static cvq_err read_nested(struct walk *walk, const struct cvq_pickle_node *arguments,
 			   enum use use)
 {
 	bool outer = walk->fixed_length;
@@ -253,7 +255,7 @@ static cvq_err read_nested(struct walk *walk, const struct cvq_node *arguments,
 }
 
 /* _rebuild_parameter(data, requires_grad, hooks[, state]) */
-static cvq_err read_parameter(struct walk *walk, const struct cvq_node *arguments,
+static cvq_err read_parameter(struct walk *walk, const struct cvq_pickle_node *arguments,
 			      enum use use)
 {
 	if (arguments->count < 3)
@@ -268,7 +270,8 @@ static cvq_err read_parameter(struct walk *walk, const struct cvq_node *argument
 }
 
 /* _rebuild_from_type_v2(function, type, arguments, state) */
-static cvq_err read_typed(struct walk *walk, const struct cvq_node *arguments, enum use use)
+static cvq_err read_typed(struct walk *walk, const struct cvq_pickle_node *arguments,
+			  enum use use)
 {
 	if (arguments->count != 4)
 		return not_understood(walk, "has a tensor subclass of an unknown form");
@@ -281,7 +284,7 @@ static cvq_err read_typed(struct walk *walk, const struct cvq_node *arguments, e
 	return err ? err : walk_value(walk, fields[3], use);
 }
 
-static cvq_err refuse_wrapper(struct walk *walk, const struct cvq_node *arguments,
+static cvq_err refuse_wrapper(struct walk *walk, const struct cvq_pickle_node *arguments,
 			      enum use use)
 {
 	(void)arguments;
@@ -340,7 +343,7 @@ static const struct function *find_function(const struct walk *walk, cvq_value c
 static cvq_err call(struct walk *walk, cvq_value callable, cvq_value arguments,
 		    enum use use)
 {
-	const struct cvq_node *tuple = cvq_pickle_tuple(walk->pickle, arguments);
+	const struct cvq_pickle_node *tuple = cvq_pickle_tuple(walk->pickle, arguments);
 	const struct function *function = find_function(walk, callable);
 	if (function && tuple)
 		return function->read(walk, tuple, use);
@@ -352,7 +355,8 @@ static cvq_err call(struct walk *walk, cvq_value callable, cvq_value arguments,
 /*                                  The walk                                  */
 /* ========================================================================== */
 
-static cvq_err walk_children(struct walk *walk, const struct cvq_node *node, enum use use)
+static cvq_err walk_children(struct walk *walk, const struct cvq_pickle_node *node,
+			     enum use use)
 {
 	const struct cvq_pickle *pickle = walk->pickle;
 	size_t length = walk->name.length;
@@ -371,7 +375,8 @@ static cvq_err walk_children(struct walk *walk, const struct cvq_node *node, enu
 	return err;
 }
 
-static cvq_err walk_tuple(struct walk *walk, const struct cvq_node *node, enum use use)
+static cvq_err walk_tuple(struct walk *walk, const struct cvq_pickle_node *node,
+			  enum use use)
 {
 	size_t length = walk->name.length;
 	cvq_err err = 0;
@@ -384,7 +389,8 @@ static cvq_err walk_tuple(struct walk *walk, const struct cvq_node *node, enum u
 	return err;
 }
 
-static cvq_err walk_node(struct walk *walk, const struct cvq_node *node, enum use use)
+static cvq_err walk_node(struct walk *walk, const struct cvq_pickle_node *node,
+			 enum use use)
 {
 	cvq_err err = 0;
 	if (node->type == NODE_TUPLE)
@@ -411,7 +417,7 @@ static cvq_err walk_value(struct walk *walk, cvq_value value, enum use use)
 	if (cvq_value_kind(value) != VALUE_NODE)
 		return 0;
 
-	struct cvq_node *node = &pickle->nodes[cvq_value_payload(value)];
+	struct cvq_pickle_node *node = &pickle->nodes[cvq_value_payload(value)];
 	if (node->on_path)
 		return 0;
 	err = descend(walk);

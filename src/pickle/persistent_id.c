@@ -84,7 +84,7 @@ static cvq_err read_view(struct cvq_machine *machine, cvq_value view, uint64_t n
 	use->count = numel;
 	if (cvq_value_kind(view) == VALUE_NONE)
 		return 0;
-	const struct cvq_node *node = cvq_pickle_tuple(machine->pickle, view);
+	const struct cvq_pickle_node *node = cvq_pickle_tuple(machine->pickle, view);
 	if (!node || node->count != VIEW_LENGTH)
 		return unknown_form(machine);
 	const cvq_value *fields = &machine->pickle->items[node->first];
@@ -179,7 +179,8 @@ cvq_err cvq_build_persistent(struct cvq_machine *machine)
 	cvq_err err = cvq_machine_need(machine, 1);
 	if (err)
 		return err;
-	const struct cvq_node *id = cvq_pickle_tuple(pickle, cvq_machine_pop(machine));
+	const struct cvq_pickle_node *id =
+		cvq_pickle_tuple(pickle, cvq_machine_pop(machine));
 	if (!id || id->count <= PID_CLASS)
 		return unknown_form(machine);
 	const cvq_value *fields = &pickle->items[id->first];

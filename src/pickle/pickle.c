@@ -71,11 +71,12 @@ const struct cvq_tensor *cvq_pickle_tensor(const struct cvq_pickle *pickle, size
 /* ========================================================================== */
 
 /* The root if it is a dict, or an OrderedDict, else NULL. */
-static const struct cvq_node *root_dict(const struct cvq_pickle *pickle)
+static const struct cvq_pickle_node *root_dict(const struct cvq_pickle *pickle)
 {
 	if (cvq_value_kind(pickle->root) != VALUE_NODE)
 		return NULL;
-	const struct cvq_node *node = &pickle->nodes[cvq_value_payload(pickle->root)];
+	const struct cvq_pickle_node *node =
+		&pickle->nodes[cvq_value_payload(pickle->root)];
 	if (node->type == NODE_DICT)
 		return node;
 	if (node->type != NODE_CALL || cvq_value_kind(node->callable) != VALUE_GLOBAL)
@@ -88,7 +89,7 @@ static const struct cvq_node *root_dict(const struct cvq_pickle *pickle)
 cvq_err cvq_pickle_keys(const struct cvq_pickle *pickle, struct cvq_slice **keys,
 			size_t *count, struct cvq_reason *reason)
 {
-	const struct cvq_node *root = root_dict(pickle);
+	const struct cvq_pickle_node *root = root_dict(pickle);
 	if (!root)
 		return cvq_explain(reason, CVQ_ERR_CONTENT,
 				   "it holds no dict of names to tensors");

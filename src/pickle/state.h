@@ -59,10 +59,10 @@ cvq_err cvq_machine_push_class(struct cvq_machine *machine, bool stack_global);
 
 /* --- build.c: containers and objects --- */
 
-cvq_err cvq_build_empty(struct cvq_machine *machine, enum cvq_node_type type);
+cvq_err cvq_build_empty(struct cvq_machine *machine, enum cvq_pickle_node_type type);
 
 /* DICT, LIST and FROZENSET: a new container of all values down to the mark. */
-cvq_err cvq_build_marked(struct cvq_machine *machine, enum cvq_node_type type);
+cvq_err cvq_build_marked(struct cvq_machine *machine, enum cvq_pickle_node_type type);
 
 /* A tuple of the top 'count' values, or of all down to the mark. */
 cvq_err cvq_build_tuple_of(struct cvq_machine *machine, size_t count);
@@ -74,7 +74,7 @@ cvq_err cvq_build_add(struct cvq_machine *machine, size_t count, bool pairs);
 cvq_err cvq_build_add_marked(struct cvq_machine *machine, bool pairs);
 
 /* REDUCE and NEWOBJ, NEWOBJ_EX, BUILD. */
-cvq_err cvq_build_call(struct cvq_machine *machine, enum cvq_node_type type);
+cvq_err cvq_build_call(struct cvq_machine *machine, enum cvq_pickle_node_type type);
 cvq_err cvq_build_newobj_ex(struct cvq_machine *machine);
 cvq_err cvq_build_state(struct cvq_machine *machine);
 

@@ -60,10 +60,11 @@ bool cvq_pickle_int(const struct cvq_pickle *pickle, cvq_value value, int64_t *n
 	}
 }
 
-const struct cvq_node *cvq_pickle_tuple(const struct cvq_pickle *pickle, cvq_value value)
+const struct cvq_pickle_node *cvq_pickle_tuple(const struct cvq_pickle *pickle,
+					       cvq_value value)
 {
 	if (cvq_value_kind(value) != VALUE_NODE)
 		return NULL;
-	const struct cvq_node *node = &pickle->nodes[cvq_value_payload(value)];
+	const struct cvq_pickle_node *node = &pickle->nodes[cvq_value_payload(value)];
 	return node->type == NODE_TUPLE ? node : NULL;
 }
