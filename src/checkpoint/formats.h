@@ -33,7 +33,7 @@ bool cvq_safetensors_begins(const uint8_t *bytes, size_t length);
 /* Makes the pickle's storages and tensors the checkpoint's. */
 void cvq_checkpoint_use_pickle(struct cvq_checkpoint *checkpoint);
 
-/* "the record of its storage 'KEY' is too short": says 'what' of a storage. */
+/* "its storage 'KEY' has too short a record": says 'what' of a storage. */
 cvq_err cvq_refuse_storage(const struct cvq_storage *storage, const char *what,
 			   struct cvq_reason *reason);
 

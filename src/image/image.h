@@ -7,8 +7,9 @@
  * source to convert.  Any byte range can be read at any time by any thread from
  * nothing but the plan and the source.
  *
- * A plan does not change, but for one thing: it remembers the CRC-32 of pages it
- * has converted, so that a seal or checksum costs no second pass.
+ * A plan does not change, with two exceptions: it remembers the CRC-32 of pages it has
+ * converted, so that a seal or checksum costs no second pass; and a compressed record
+ * is inflated into its spill file when it is first read.
  */
 #ifndef CVQ_IMAGE_IMAGE_H
 #define CVQ_IMAGE_IMAGE_H
@@ -65,7 +66,7 @@ const struct cvq_image_summary *cvq_image_summary(const struct cvq_image *image)
  * be the file that was planned, unchanged (the caller sees to that).
  *
  * Returns the number of bytes, short only at the end of the image; or a negative
- * errno.  Thread-safe; no lock is held.
+ * errno.  Thread-safe; a lock is held only while a compressed record is inflated.
  */
 ssize_t cvq_image_read(struct cvq_image *image, const struct cvq_source *source,
 		       void *buffer, size_t length, uint64_t offset);

@@ -29,7 +29,7 @@ struct cvq_storage_index {
 /*
  * Finds the storage with the same key among the 'count' indexed so far.  If
  * there is none, '*index' becomes 'count', which the caller must then add.
- * Returns 0 or -ENOMEM.
+ * Returns 0; -ENOMEM; or CVQ_ERR_CONTENT if too many keys collide.
  */
 cvq_err cvq_storage_index_find(struct cvq_storage_index *table,
 			       const struct cvq_storage *storages, size_t count,
