@@ -16,7 +16,7 @@
 #include "base/bytes.h"
 #include "checkpoint/formats.h"
 
-/* The pickles before the object are all but fixed. */
+/* The pickles before the object are almost fixed. */
 #define MAX_PREFIX_BYTES 4096u
 
 /* How much is read before it is known how long a pickle is. */

@@ -5,7 +5,8 @@
  * A deflated payload cannot be read from its middle.  So a compressed record is
  * inflated as a whole when somebody first reads of it, into a file without a name in
  * $TMPDIR, /var/tmp or /tmp, which goes with the image.  All records of a checkpoint
- * have their place in that file from the start; in offsets it follows the source.
+ * have their place in that file from the start; its bytes have offsets from
+ * CVQ_SPILL_START on.
  */
 #ifndef CVQ_CHECKPOINT_SPILL_H
 #define CVQ_CHECKPOINT_SPILL_H

@@ -313,7 +313,7 @@ static bool are_offsets_computable(const struct reading *reading)
 	return true;
 }
 
-/* Gives the compressed records, but for the pickle, a place in a spill file. */
+/* Gives the compressed records, except the pickle, a place in a spill file. */
 static cvq_err place_compressed(struct reading *reading)
 {
 	struct cvq_checkpoint *checkpoint = reading->checkpoint;

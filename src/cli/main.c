@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * cvq: everything but mounting
+ * cvq: everything except mounting
  */
 #include <errno.h>
 #include <stdarg.h>

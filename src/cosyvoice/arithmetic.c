@@ -2,7 +2,7 @@
 /*
  * Sums of numbers and references, with Python's + - * / // and %
  *
- * Whole numbers stay whole, but for /, which makes a fraction of them in any case.
+ * Whole numbers stay whole, except under /, which makes a fraction of them in any case.
  */
 #include <errno.h>
 #include <math.h>

@@ -43,7 +43,7 @@ const struct cvq_image_summary *cvq_image_summary(const struct cvq_image *image)
 /*                                   Numbers                                  */
 /* ========================================================================== */
 
-/* Makes numbers of the image of 'count' of the source's, which are spoiled. */
+/* Converts 'count' numbers of the source into 'target'; may overwrite 'numbers'. */
 static void compute(const struct cvq_image *image, const struct cvq_conversion *conversion,
 		    void *target, void *numbers, size_t count)
 {

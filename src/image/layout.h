@@ -122,7 +122,7 @@ cvq_err cvq_zip_directory(struct cvq_layout *layout, const struct cvq_zip_entry 
 void cvq_checksums_remember(struct cvq_conversion *conversion, const void *bytes,
 			    uint64_t first, size_t length);
 
-/* Whether the CRCs of all pages but those within [start, end) of the image are known. */
+/* Whether the CRCs of all pages except those in [start, end) of the image are known. */
 bool cvq_checksums_known(struct cvq_conversion *conversion, uint64_t start, uint64_t end);
 
 /* Releases what was remembered. */
@@ -156,7 +156,7 @@ static inline bool cvq_extent_is_check(const struct cvq_extent *extent)
 uint64_t cvq_extent_length(const struct cvq_image *image, size_t index);
 
 /*
- * Reads as cvq_image_read(), but for seals and checksums, whose bytes are 0.  They
+ * Reads as cvq_image_read(), except that seals and checksums read as 0.  These
  * cost nothing afterwards if whole pages were read, each in one piece.
  */
 cvq_err cvq_image_read_numbers(struct cvq_image *image, const struct cvq_source *source,

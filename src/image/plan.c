@@ -4,7 +4,8 @@
  */
 #include "image/planning.h"
 
-/* Of literals in memory: most pickles are much smaller. */
+/* More literal bytes than this, and the image counts as large (holds_much); most pickles
+ * are much smaller. */
 #define MUCH_BYTES (4u << 20)
 
 /* Makes the selection's choices edits of the pickle. */
@@ -102,7 +103,7 @@ static struct cvq_image *new_image(const struct cvq_policy *policy, uint64_t sou
 	image->summary.source_size = source_size;
 	image->convert =
 		cvq_kernel_function(cvq_kernel_best(), policy->dtype, policy->overflow);
-	image->checksum = CVQ_CHECKSUM_NONE; /* but for a format that has them */
+	image->checksum = CVQ_CHECKSUM_NONE; /* a format that has them takes the policy's */
 	return image;
 }
 

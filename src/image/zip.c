@@ -71,7 +71,7 @@ static size_t append_zip64(struct cvq_buffer *out, const struct cvq_zip_entry *e
 }
 
 /*
- * Appends the extra fields of the local header but for the last one's filling,
+ * Appends the extra fields of the local header except the last one's filling,
  * whose length it returns.  They are as long as torch's but differ in one thing:
  * torch's zip64 field has an offset, which the format does not allow there, and no
  * compressed size, which it demands; strict readers refuse that.  Here the padding

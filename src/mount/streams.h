@@ -27,7 +27,7 @@ struct cvq_stream {
 
 struct cvq_streams {
 	pthread_mutex_t mutex; /* guards the rest */
-	pthread_cond_t ended;  /* one that was run ahead of */
+	pthread_cond_t ended;  /* signalled when a run ends */
 	bool stopped;
 	unsigned running;
 	uint64_t clock; /* counts requests */
@@ -38,9 +38,10 @@ void cvq_streams_init(struct cvq_streams *streams);
 void cvq_streams_release(struct cvq_streams *streams);
 
 /*
- * Takes notice of a request for 'length' bytes at 'offset' of a node.  Returns a stream
- * if it is time to run ahead of it and that happens to less than 'most', which the caller
- * then does, until cvq_stream_advance() returns 0, and ends with cvq_stream_stop().
+ * Takes notice of a request for 'length' bytes at 'offset' of a node.  Returns its stream
+ * if it is time to run ahead of it and fewer than 'most' are being run ahead of; the
+ * caller then calls cvq_stream_advance() until it returns 0, and cvq_stream_stop().
+ * Else returns NULL.
  */
 struct cvq_stream *cvq_streams_note(struct cvq_streams *streams, unsigned most,
 				    uint64_t node, uint64_t offset, size_t length);

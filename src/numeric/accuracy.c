@@ -6,7 +6,7 @@
 
 #include "numeric/widen.h"
 
-/* What is as large or larger, or a NaN, no number of the type comes near (as bits). */
+/* Magnitudes from here on overflow the type (as FP32 bits, in which NaN come last). */
 #define FP16_OVERFLOW 0x477FF000u /* 65520 */
 #define BF16_OVERFLOW 0x7F7F8000u
 

@@ -23,7 +23,7 @@ struct cvq_accuracy {
 	uint64_t nan;
 	uint64_t measured;
 	double largest_error;          /* |after - before| */
-	double largest_relative_error; /* the same by |before|, of all but zeros */
+	double largest_relative_error; /* the same by |before|, of all except zeros */
 	double error_squares;          /* sums */
 	double signal_squares;
 };

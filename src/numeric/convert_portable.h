@@ -25,7 +25,7 @@ typedef void block_function(uint8_t *target, const uint8_t *source, bool clamp);
 typedef uint32_t unaligned_u32 __attribute__((aligned(1), may_alias));
 typedef uint16_t unaligned_u16 __attribute__((aligned(1), may_alias));
 
-#define FP32_MAGNITUDE 0x7FFFFFFFu /* all but the sign */
+#define FP32_MAGNITUDE 0x7FFFFFFFu /* all except the sign */
 #define FP32_INFINITY  0x7F800000u /* magnitudes above are NaN */
 
 static force_inline uint32_t smaller(uint32_t a, uint32_t b)

@@ -56,8 +56,8 @@ static inline ATTRIBUTES __m128i fold_128(__m128i sum, __m128i powers, __m128i n
 	return _mm_xor_si128(_mm_xor_si128(low, high), next);
 }
 
-/* Folds 'length' bytes that follow the CRC 'crc' to 16 that have the same CRC, if what
- * precedes these is not inverted. */
+/* Reduces 'length' bytes after 'crc' to 16 bytes of the same CRC if that starts from a
+ * register of 0, not of all ones. */
 static ATTRIBUTES void fold_crc32(uint8_t folded[16], uint32_t crc, const uint8_t *data,
 				  size_t length)
 {

@@ -98,7 +98,7 @@ struct cvq_class_push {
 struct cvq_storage_use {
 	uint32_t numel_offset; /* of the opcode that says how long the storage is */
 	uint32_t storage;
-	uint64_t first; /* 0, but for a view in a legacy stream */
+	uint64_t first; /* 0, except for a view in a legacy stream */
 	uint64_t count;
 };
 

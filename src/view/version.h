@@ -51,7 +51,7 @@ static inline bool cvq_version_same(const struct cvq_version *a,
  */
 cvq_err cvq_stat_settled(int fd, bool patient, struct stat *attributes);
 
-/* How often to be patient: with a file that is written all the time it has an end. */
+/* Upper bound on these waits, for a file that is written all the time. */
 #define CVQ_MOST_WAITS 10
 
 /*

@@ -248,7 +248,7 @@ static int open_shown(const struct cvq_view *view, const char *path, bool patien
 	return err ? err : steal_fd(target);
 }
 
-/* Returns as open_shown(), but for the mount of a view. */
+/* Returns as open_shown(), except for the mount of a view: 0. */
 static cvq_err look_at(struct cvq_view *view, const char *path, bool patient,
 		       struct cvq_entry *entry)
 {

@@ -34,7 +34,7 @@ struct cvq_verdict {
 	_Atomic uint32_t references;
 	struct cvq_image *image; /* NULL if the file is passed through ... */
 	char *reason;            /* ... and then this says why */
-	cvq_err failure; /* what nobody could read is not shown: opening it fails so */
+	cvq_err failure;         /* -EIO: it could not be read, so opening fails; else 0 */
 };
 
 /*

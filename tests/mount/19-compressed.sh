@@ -12,7 +12,7 @@ mv "$work/packed.zip" "$original/packed.pt"
 original_size=$(stat -c %s "$original/packed.pt")
 export TMPDIR=$work/spill
 
-# The view is the same as that of the file that torch wrote, but for the order.
+# The view is the same as that of the file that torch wrote, except for the order.
 mount_view
 expect_state converted "$view/packed.pt"
 ls -l "$view" >/dev/null

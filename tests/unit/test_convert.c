@@ -222,7 +222,7 @@ static const struct expectation bf16_table[] = {
 	{0xFF7FFFFF, 0xFF80},
 	{0x7F800000, 0x7F80},
 	{0xFF800000, 0xFF80},
-	/* All NaN are one, but for the sign. */
+	/* All NaN are one, except for the sign. */
 	{0x7F800001, 0x7FC0},
 	{0x7FFFFFFF, 0x7FC0},
 	{0xFF800001, 0xFFC0},

@@ -3,7 +3,7 @@
  * HyperPyYAML as check reads it: references, sums, and what is refused
  *
  * What the values come to and what is refused is what hyperpyyaml 1.2.2 makes of them,
- * but for the attributes of objects, which are taken to be the arguments.
+ * except for the attributes of objects, which are taken to be the arguments.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -311,7 +311,7 @@ static void the_worst_documents_take_no_time(void **state)
 	cvq_yaml_free(parse_buffer(&anchors));
 	cvq_yaml_free(parse_buffer(&chains));
 	double seconds = (double)(clock() - start) / CLOCKS_PER_SEC;
-	if (seconds > 20) /* less than one, but for sanitizers */
+	if (seconds > 20) /* less than one, except under sanitizers */
 		fail_msg("%.1f seconds", seconds);
 }
 
