@@ -35,8 +35,7 @@ struct cvq_source {
 cvq_err cvq_source_read(const struct cvq_source *source, void *buffer, size_t length,
 			uint64_t offset);
 
-/* Writes all 'length' bytes at 'offset' of 'fd'.  Returns 0, or what pwrite(2) failed with.
- */
+/* Writes all 'length' bytes at 'offset' of 'fd'.  Returns 0, or the error of pwrite(2). */
 cvq_err cvq_write_all(int fd, const void *buffer, size_t length, uint64_t offset);
 
 #endif

@@ -54,8 +54,7 @@ struct cvq_comparison {
 	const struct cvq_opened *source, *view; /* borrowed */
 	const struct cvq_policy *policy;        /* too */
 	struct cvq_selection selection;
-	struct cvq_compared
-		*tensors; /* as the source has them in order, then the surplus */
+	struct cvq_compared *tensors; /* in the source's order, then the surplus */
 	size_t count;
 	uint64_t faults; /* tensors that are not equal */
 };

@@ -40,8 +40,7 @@ struct cvq_pair_side {
 /* A dimension, or several that lie behind each other on both sides. */
 struct cvq_axis {
 	uint64_t size;
-	uint64_t
-		weight; /* of its index in an element's position, see cvq_pair_position() */
+	uint64_t weight;            /* of its index in an element's cvq_pair_position() */
 	uint64_t stride[CVQ_SIDES]; /* in elements */
 	uint64_t box_size;
 	uint64_t boxes;

@@ -70,8 +70,7 @@ void cvq_check_choice(struct cvq_network *network, const struct cvq_object *obje
 /*                                   Modules                                  */
 /* ========================================================================== */
 
-/* Goes into a module; what is added until cvq_leave_module() with the result has its path.
- */
+/* Enters a module; what is added until cvq_leave_module() with the result has its path. */
 size_t cvq_enter_module(struct cvq_network *network, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 void cvq_leave_module(struct cvq_network *network, size_t outer);

@@ -24,9 +24,8 @@ struct cvq_choice {
 
 struct cvq_selection {
 	struct cvq_choice *storages; /* one for each storage of the checkpoint */
-	const char *
-		*patterns; /* for each tensor the policy's pattern that keeps it, or NULL */
-	uint64_t converted; /* storages */
+	const char **patterns;       /* each tensor's: the one that keeps it, or NULL */
+	uint64_t converted;          /* storages */
 };
 
 /*

@@ -57,8 +57,7 @@ struct cvq_nodes {
 	size_t count;
 	unsigned reserved; /* nodes that have a reserved_fd */
 	struct cvq_node_table by_id;
-	struct cvq_node_table
-		by_name; /* parent and name; several versions may share them */
+	struct cvq_node_table by_name; /* parent and name, which versions can share */
 };
 
 /* Sets up with the root alone, whose entry is taken over on success. */
@@ -83,8 +82,7 @@ cvq_err cvq_node_enter(struct cvq_node *parent, const char *name, struct cvq_ent
 /* The kernel forgets that many lookups. */
 void cvq_node_forget(struct cvq_nodes *nodes, uint64_t id, uint64_t lookups);
 
-/* Keeps the open file for opens to come, if not too many are kept already; takes 'fd' over.
- */
+/* Keeps the open file for later opens unless too many are kept already; takes 'fd' over. */
 void cvq_node_reserve(struct cvq_node *node, int fd);
 
 /* Yields a descriptor of a file that was kept so; or -1. */

@@ -170,8 +170,7 @@ cvq_err cvq_build_call(struct cvq_machine *machine, enum cvq_pickle_node_type ty
 							   .arguments = arguments});
 }
 
-/* cls.__new__(cls, *args, **kwargs): both hold only what the object is made of.
- */
+/* cls.__new__(cls, *args, **kwargs): both hold only what the object is made of. */
 cvq_err cvq_build_newobj_ex(struct cvq_machine *machine)
 {
 	cvq_err err = cvq_machine_need(machine, 3);

@@ -129,8 +129,7 @@ struct cvq_pickle {
 	size_t frame_count, frame_capacity;
 };
 
-/* Runs the stream: fills all but the tensors.  Returns as cvq_pickle_parse().
- */
+/* Runs the stream: fills all except the tensors.  Returns as cvq_pickle_parse(). */
 cvq_err cvq_machine_run(struct cvq_pickle *pickle, size_t available,
 			struct cvq_reason *reason);
 

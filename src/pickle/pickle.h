@@ -47,8 +47,7 @@ struct cvq_storage {
 	unsigned item_size; /* bytes per element */
 	unsigned word_size; /* bytes of it that a byte order turns round together */
 	uint64_t numel;     /* elements, as the persistent id says */
-	/* Only plain tensors and parameters use it, so another element type is safe.
-	 */
+	/* Only plain tensors and parameters use it, so another element type is safe. */
 	bool plain;
 	bool is_float32;   /* 'type' is FloatStorage */
 	bool fixed_length; /* something looks at how many elements there are */
@@ -97,8 +96,7 @@ cvq_err cvq_pickle_find_end(const uint8_t *data, size_t available, size_t *lengt
 cvq_err cvq_pickle_strings(const uint8_t *data, size_t length, struct cvq_slice **strings,
 			   size_t *count, struct cvq_reason *reason);
 
-/* The bytes up to and including STOP; what follows is not part of the pickle.
- */
+/* The bytes up to and including STOP; what follows is not part of the pickle. */
 size_t cvq_pickle_length(const struct cvq_pickle *pickle);
 
 /* In the order of their first persistent id, which is the order torch loads

@@ -4,12 +4,11 @@
  *
  * Three kinds of edits, none of which changes what any other opcode does:
  *
- * - Every push of FloatStorage, be it a definition or a read of the memo,
- * becomes an explicit GLOBAL of the class that its storage gets.  The
- * definition's memo slot then holds one or the other, which nobody reads any
- * more.  Where the class is named by strings on the stack (protocol 4), the old
- * opcode stays, so that the memo keeps its numbering, and its result is
- * dropped.
+ * - Every push of FloatStorage, be it a definition or a read of the memo, becomes an
+ *   explicit GLOBAL of the class that its storage gets.  The definition's memo slot
+ *   then holds one or the other, which nobody reads any more.  Where the class is
+ *   named by strings on the stack (protocol 4), the old opcode stays, so that the
+ *   memo keeps its numbering, and its result is dropped.
  * - The length in a storage's persistent id grows.
  * - FRAME opcodes go: they would state the wrong length, and are optional.
  */

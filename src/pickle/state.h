@@ -53,8 +53,7 @@ cvq_err cvq_machine_pop_mark(struct cvq_machine *machine, size_t *first, size_t 
 cvq_err cvq_machine_memo_put(struct cvq_machine *machine, size_t slot);
 cvq_err cvq_machine_memo_get(struct cvq_machine *machine, size_t slot);
 
-/* Pushes the class FloatStorage and notes that the current instruction does so.
- */
+/* Pushes the class FloatStorage and notes that the current instruction does so. */
 cvq_err cvq_machine_push_class(struct cvq_machine *machine, bool stack_global);
 
 /* --- build.c: containers and objects --- */

@@ -73,8 +73,7 @@ void cvq_policy_release(struct cvq_policy *policy);
 cvq_err cvq_policy_set(struct cvq_policy *policy, const char *name, const char *value,
 		       struct cvq_reason *reason);
 
-/* Adds an alias, whose paths are copied.  Returns 0, -EEXIST if 'path' has one, or -ENOMEM.
- */
+/* Adds an alias; copies its paths.  Returns 0, -EEXIST if 'path' has one, or -ENOMEM. */
 cvq_err cvq_policy_add_alias(struct cvq_policy *policy, const char *path,
 			     const char *target, unsigned line);
 

@@ -85,8 +85,7 @@ cvq_err cvq_view_open(const char *path, const struct cvq_policy *policy, bool fo
 		return err;
 	}
 	made->policy = policy;
-	/* With root's rights, a link planted in the source must not show any file to all.
-	 */
+	/* With root's rights a link planted in the source must not show any file to all. */
 	made->follow = policy->symlinks == CVQ_SYMLINKS_FOLLOW ||
 		       (policy->symlinks == CVQ_SYMLINKS_AUTO && !for_all);
 	made->tree.device = attributes.st_dev;

@@ -31,8 +31,7 @@ static int tear_down(void **state)
 	return 0;
 }
 
-/* Asks for all from 'from' to 'to'.  Returns the first stream that is to be run ahead of.
- */
+/* Asks for all from 'from' to 'to'.  Returns the first stream to run ahead of. */
 static struct cvq_stream *go_on(struct cvq_streams *streams, uint64_t node, uint64_t from,
 				uint64_t to)
 {
