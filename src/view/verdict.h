@@ -6,11 +6,23 @@
 #define CVQ_VIEW_VERDICT_H
 
 #include <jansson.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <sys/types.h>
 
 #include "base/error.h"
 #include "base/source.h"
+#include "image/image.h"
 #include "policy/policy.h"
-#include "view/view.h"
+#include "view/version.h"
+
+/* What becomes of a regular file.  Shared by all who look at it; never changed. */
+struct cvq_verdict {
+	_Atomic uint32_t references;
+	struct cvq_image *image; /* NULL if the file is passed through ... */
+	char *reason;            /* ... and then this says why */
+	cvq_err failure;         /* -EIO: it could not be read, so opening fails; else 0 */
+};
 
 /* A verdict with one reference.  Takes 'image' over in any case; copies 'reason'. */
 cvq_err cvq_verdict_create(struct cvq_image *image, const char *reason,

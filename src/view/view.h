@@ -12,7 +12,6 @@
 #ifndef CVQ_VIEW_VIEW_H
 #define CVQ_VIEW_VIEW_H
 
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/stat.h>
@@ -21,21 +20,13 @@
 
 #include "base/error.h"
 #include "base/source.h"
-#include "image/image.h"
 #include "policy/policy.h"
+#include "view/verdict.h"
 #include "view/version.h"
 
 /* ========================================================================== */
 /*                                   Entries                                  */
 /* ========================================================================== */
-
-/* What becomes of a regular file.  Shared by all who look at it; never changed. */
-struct cvq_verdict {
-	_Atomic uint32_t references;
-	struct cvq_image *image; /* NULL if the file is passed through ... */
-	char *reason;            /* ... and then this says why */
-	cvq_err failure;         /* -EIO: it could not be read, so opening fails; else 0 */
-};
 
 /*
  * What the view shows at a path, as of one moment.  An entry is a value: it is
@@ -50,6 +41,8 @@ struct cvq_entry {
 	bool hidden;                 /* the mount of a view, shown as an empty folder */
 	const struct cvq_alias *alias; /* the name is that of an alias; else NULL */
 };
+
+/* --- view.c --- */
 
 void cvq_entry_release(struct cvq_entry *entry);
 
@@ -100,10 +93,6 @@ void cvq_view_set_mount(struct cvq_view *view, dev_t device, const struct stat *
 /* Finds what the view shows at 'path'.  Returns 0 or a negative errno. */
 cvq_err cvq_view_lookup(struct cvq_view *view, const char *path, struct cvq_entry *entry);
 
-/* Whether the alias shows a file.  Returns 0, or a negative errno with the reason. */
-cvq_err cvq_view_check_alias(struct cvq_view *view, const struct cvq_alias *alias,
-			     struct cvq_reason *reason);
-
 /*
  * The number that is shown for an inode of the source.  Whoever sees equal ones takes
  * them for the same file or folder, so those of different file systems are kept apart;
@@ -153,6 +142,14 @@ ssize_t cvq_view_read(struct cvq_view *view, const struct cvq_entry *entry, int 
  * work would be for its own bytes. */
 bool cvq_entry_is_at_hand(const struct cvq_entry *entry, size_t length, uint64_t offset);
 
+/* The file system that holds the source.  Returns 0 or a negative errno. */
+cvq_err cvq_view_statvfs(const struct cvq_view *view, struct statvfs *result);
+
+/* The JSON of "user.cvq.info", to be freed by the caller; NULL if memory ran out. */
+char *cvq_view_describe(const struct cvq_view *view, const struct cvq_entry *entry);
+
+/* --- attributes.c --- */
+
 /* Whether this process may access the entry so (as access(2), for its effective ids). */
 cvq_err cvq_view_access(struct cvq_view *view, const char *path,
 			const struct cvq_entry *entry, int mode);
@@ -170,11 +167,13 @@ ssize_t cvq_view_get_xattr(struct cvq_view *view, const char *path,
 ssize_t cvq_view_list_xattrs(struct cvq_view *view, const char *path,
 			     const struct cvq_entry *entry, char *names, size_t size);
 
-/* The file system that holds the source.  Returns 0 or a negative errno. */
-cvq_err cvq_view_statvfs(const struct cvq_view *view, struct statvfs *result);
+/* --- alias.c --- */
 
-/* The JSON of "user.cvq.info", to be freed by the caller; NULL if memory ran out. */
-char *cvq_view_describe(const struct cvq_view *view, const struct cvq_entry *entry);
+/* Whether the alias shows a file.  Returns 0, or a negative errno with the reason. */
+cvq_err cvq_view_check_alias(struct cvq_view *view, const struct cvq_alias *alias,
+			     struct cvq_reason *reason);
+
+/* --- census.c --- */
 
 /* What the whole tree comes to. */
 struct cvq_census {
