@@ -2,6 +2,10 @@
 #include "base/json.h"
 
 #include <stdbool.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/error.h"
 
 size_t cvq_json_cost(const char *text, size_t length)
 {
@@ -18,4 +22,16 @@ size_t cvq_json_cost(const char *text, size_t length)
 			cost++;
 	}
 	return cost;
+}
+
+json_t *cvq_json_text(const char *text)
+{
+	json_t *exact = json_string(text);
+	if (exact)
+		return exact;
+	cleanup_free char *readable = strdup(text);
+	if (!readable)
+		return NULL;
+	cvq_make_readable(readable);
+	return json_string(readable);
 }

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 
 #include "base/human.h"
+#include "base/json.h"
 #include "cli/element.h"
 #include "cli/json.h"
 #include "cli/listing.h"

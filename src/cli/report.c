@@ -5,8 +5,8 @@
 #include <math.h>
 #include <stdio.h>
 
+#include "base/json.h"
 #include "cli/json.h"
-#include "view/verdict.h"
 
 /* Tensors that are named on stderr, of each file. */
 #define MOST_MESSAGES 10

@@ -10,12 +10,12 @@
 
 #include "base/buffer.h"
 #include "base/human.h"
+#include "base/json.h"
 #include "base/mountinfo.h"
 #include "cli/command.h"
 #include "cli/json.h"
 #include "cli/status_attribute.h"
 #include "cli/table.h"
-#include "view/verdict.h"
 
 static const char usage[] =
 	"usage: cvq status [options] [MOUNTPOINT]\n"

@@ -6,9 +6,9 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "base/json.h"
 #include "cvq/cvq.h"
 #include "mount/context.h"
-#include "view/verdict.h"
 
 /* ========================================================================== */
 /*                                 Statistics                                 */

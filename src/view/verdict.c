@@ -2,10 +2,11 @@
 #include "view/verdict.h"
 
 #include <errno.h>
+#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/cleanup.h"
+#include "base/json.h"
 
 cvq_err cvq_verdict_create(struct cvq_image *image, const char *reason,
 			   struct cvq_verdict **verdict)
@@ -39,18 +40,6 @@ void cvq_verdict_unref(struct cvq_verdict *verdict)
 	cvq_image_free(verdict->image);
 	free(verdict->reason);
 	free(verdict);
-}
-
-json_t *cvq_json_text(const char *text)
-{
-	json_t *exact = json_string(text);
-	if (exact)
-		return exact;
-	cleanup_free char *readable = strdup(text);
-	if (!readable)
-		return NULL;
-	cvq_make_readable(readable);
-	return json_string(readable);
 }
 
 char *cvq_verdict_describe(const struct cvq_verdict *verdict,

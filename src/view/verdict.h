@@ -5,7 +5,6 @@
 #ifndef CVQ_VIEW_VERDICT_H
 #define CVQ_VIEW_VERDICT_H
 
-#include <jansson.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -45,8 +44,5 @@ ssize_t cvq_verdict_read(const struct cvq_verdict *verdict,
 char *cvq_verdict_describe(const struct cvq_verdict *verdict,
 			   const struct cvq_policy *policy, uint64_t source_size,
 			   const char *alias_of);
-
-/* A path as JSON, which insists on UTF-8: what is none is shown as '?'. */
-json_t *cvq_json_text(const char *text);
 
 #endif
