@@ -7,9 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#define ROOT_ID       1 /* FUSE_ROOT_ID */
-#define INITIAL_SIZE  256
-#define MOST_RESERVED 16 /* far less than the least usual limit of descriptors */
+#define ROOT_ID      1 /* FUSE_ROOT_ID */
+#define INITIAL_SIZE 256
 
 /* ========================================================================== */
 /*                                 Hash tables                                */
@@ -161,7 +160,9 @@ static struct cvq_node *retire(struct cvq_nodes *nodes, struct cvq_node *node)
 	while (node && node->lookups == 0 && node->references == 0) {
 		struct cvq_node *parent = node->parent;
 		unlink_node(nodes, node);
-		nodes->reserved -= node->reserved_fd >= 0;
+		for (unsigned i = 0; i < CVQ_NODES_RESERVED; i++)
+			if (nodes->reserved[i] == node)
+				nodes->reserved[i] = NULL;
 		node->parent = retired;
 		retired = node;
 		if (parent)
@@ -246,14 +247,19 @@ void cvq_node_reserve(struct cvq_node *node, int fd)
 	struct cvq_nodes *nodes = node->nodes;
 
 	pthread_mutex_lock(&nodes->mutex);
-	bool kept = node->reserved_fd < 0 && nodes->reserved < MOST_RESERVED;
-	if (kept) {
+	int needless = fd;
+	if (node->reserved_fd < 0) {
+		struct cvq_node **place = &nodes->reserved[nodes->oldest_reserved];
+		nodes->oldest_reserved = (nodes->oldest_reserved + 1) % CVQ_NODES_RESERVED;
+		needless = *place ? (*place)->reserved_fd : -1;
+		if (*place)
+			(*place)->reserved_fd = -1;
+		*place = node;
 		node->reserved_fd = fd;
-		nodes->reserved++;
 	}
 	pthread_mutex_unlock(&nodes->mutex);
-	if (!kept)
-		close(fd);
+	if (needless >= 0)
+		close(needless);
 }
 
 int cvq_node_claim(struct cvq_node *node)

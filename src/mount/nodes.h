@@ -27,6 +27,9 @@
 
 struct cvq_nodes;
 
+/* Far less than the least usual limit of descriptors. */
+#define CVQ_NODES_RESERVED 16
+
 struct cvq_node {
 	struct cvq_nodes *nodes; /* where it belongs */
 	struct cvq_node *parent; /* one reference; NULL for the root */
@@ -55,7 +58,8 @@ struct cvq_nodes {
 	pthread_mutex_t mutex; /* never held across I/O */
 	uint64_t last_id;
 	size_t count;
-	unsigned reserved; /* nodes that have a reserved_fd */
+	struct cvq_node *reserved[CVQ_NODES_RESERVED]; /* who has a reserved_fd; a ring */
+	unsigned oldest_reserved;
 	struct cvq_node_table by_id;
 	struct cvq_node_table by_name; /* parent and name, which versions can share */
 };
@@ -82,7 +86,10 @@ cvq_err cvq_node_enter(struct cvq_node *parent, const char *name, struct cvq_ent
 /* The kernel forgets that many lookups. */
 void cvq_node_forget(struct cvq_nodes *nodes, uint64_t id, uint64_t lookups);
 
-/* Keeps the open file for later opens unless too many are kept already; takes 'fd' over. */
+/*
+ * Keeps the open file for opens to come, and takes 'fd' over: until the kernel forgets the
+ * node, or as many others after it are kept.
+ */
 void cvq_node_reserve(struct cvq_node *node, int fd);
 
 /* Yields a descriptor of a file that was kept so; or -1. */

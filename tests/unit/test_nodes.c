@@ -307,13 +307,13 @@ static void test_reserved_descriptors(void **state)
 		cleanup_fd int claimed = cvq_node_claim(node);
 		assert_true(claimed >= 0 && claimed != kept);
 	}
-	assert_int_equal(nodes->reserved, 1);
 
 	/* It is closed with its node. */
 	cvq_node_forget(nodes, id, 1);
 	cvq_node_unref(steal_pointer(node));
 	assert_false(is_open(kept));
-	assert_int_equal(nodes->reserved, 0);
+	for (unsigned i = 0; i < CVQ_NODES_RESERVED; i++)
+		assert_null(nodes->reserved[i]);
 }
 
 static void test_few_descriptors_are_reserved(void **state)
@@ -321,16 +321,20 @@ static void test_few_descriptors_are_reserved(void **state)
 	struct cvq_nodes *nodes = *state;
 	cleanup_node struct cvq_node *root = get_root(nodes);
 
-	for (unsigned i = 0; i < 2 * MOST_RESERVED; i++) {
+	/* A new one takes the place of the oldest. */
+	uint64_t ids[2 * CVQ_NODES_RESERVED];
+	for (unsigned i = 0; i < 2 * CVQ_NODES_RESERVED; i++) {
 		char name[16];
 		snprintf(name, sizeof(name), "%u", i);
-		uint64_t id = look_up(root, name, file_entry(1000 + i, 1));
-		cleanup_node struct cvq_node *node = cvq_node_get(nodes, id);
-		int fd = open_null();
-		cvq_node_reserve(node, fd);
-		assert_true(is_open(fd) == (i < MOST_RESERVED));
+		ids[i] = look_up(root, name, file_entry(1000 + i, 1));
+		cleanup_node struct cvq_node *node = cvq_node_get(nodes, ids[i]);
+		cvq_node_reserve(node, open_null());
 	}
-	assert_int_equal(nodes->reserved, MOST_RESERVED);
+	for (unsigned i = 0; i < 2 * CVQ_NODES_RESERVED; i++) {
+		cleanup_node struct cvq_node *node = cvq_node_get(nodes, ids[i]);
+		cleanup_fd int claimed = cvq_node_claim(node);
+		assert_true((claimed >= 0) == (i >= CVQ_NODES_RESERVED));
+	}
 }
 
 /* Looks up, opens, closes and forgets the same few files as the other threads do. */
