@@ -28,13 +28,18 @@ void cvq_ahead_stop(struct cvq_ahead *ahead)
 	cvq_streams_stop(&ahead->streams);
 }
 
-/* How many may run ahead now.  No thread that was counted ends before the session. */
-static unsigned most_now(struct cvq_ahead *ahead)
+/* No thread that serves ends before the session does, so each is counted once. */
+static void count_this_thread(struct cvq_ahead *ahead)
 {
 	static _Thread_local bool is_counted;
 	if (!is_counted)
 		atomic_fetch_add(&ahead->threads, 1);
 	is_counted = true;
+}
+
+/* How many may run ahead now. */
+static unsigned most_now(const struct cvq_ahead *ahead)
+{
 	unsigned half = atomic_load(&ahead->threads) / 2;
 	return half < ahead->most ? half : ahead->most;
 }
@@ -43,6 +48,7 @@ struct cvq_run cvq_ahead_note(struct cvq_ahead *ahead, const struct cvq_handle *
 			      uint64_t offset, size_t length)
 {
 	struct cvq_run run = {.fd = -1};
+	count_this_thread(ahead);
 	run.stream = cvq_streams_note(&ahead->streams, most_now(ahead), handle->node->id,
 				      offset, length);
 	if (!run.stream)
