@@ -99,8 +99,9 @@ struct cvq_file;
  * holds nothing to convert, or something cvq does not fully understand) is no
  * error: it opens as passed through, and its image is its own bytes.
  *
- * Errors: -EINVAL for options out of range, otherwise what open(2), read(2) or
- * malloc(3) failed with.
+ * Errors: -EINVAL for options out of range; -EISDIR or -ESPIPE for what is no regular
+ * file; -EIO for one that is being written; otherwise what open(2), read(2) or malloc(3)
+ * failed with.
  */
 CVQ_API int cvq_open(const char *path, const struct cvq_options *options,
 		     struct cvq_file **file);
@@ -121,11 +122,11 @@ CVQ_API const char *cvq_reason(const struct cvq_file *file);
  * cvq_read() reads 'count' bytes of the image at 'offset' into 'buffer', like
  * pread(2): the result is short only at the end of the image.
  *
- * Any number of threads may read the same file at once; no lock is held while
- * data is read or converted.
+ * Any number of threads may read the same file at once.  They wait for each other only
+ * while a record that a zip program compressed is inflated, when it is first read.
  *
- * Returns the number of bytes read, or -EIO if the source cannot be read or was
- * modified since cvq_open(): bytes of two versions are never mixed.
+ * Returns the number of bytes read; -EIO if the source cannot be read or was modified
+ * since cvq_open(), as bytes of two versions are never mixed; or -ENOMEM.
  */
 CVQ_API ssize_t cvq_read(struct cvq_file *file, void *buffer, size_t count,
 			 uint64_t offset);

@@ -23,7 +23,8 @@ struct cvq_file {
 
 static bool options_in_range(const struct cvq_options *options)
 {
-	/* A larger struct is from a later version, with wishes that we do not know. */
+	/* A larger struct is from a later version, with wishes that we do not know; there
+	 * is no earlier version whose struct is smaller. */
 	return options->sizeof_options == sizeof(*options) &&
 	       (unsigned)options->dtype <= CVQ_BF16 &&
 	       (unsigned)options->overflow <= CVQ_OVERFLOW_CLAMP &&
