@@ -141,6 +141,13 @@ static int fail_source(const struct conversion *conversion, const char *path, cv
 		return cvq_fail_with(CVQ_EXIT_SOURCE, conversion->source,
 				     "'%.100s' was modified meanwhile (convert again)",
 				     path);
+	/* Nothing but the spill file takes room when a source is read. */
+	if (err == -ENOSPC || err == -EDQUOT || err == -EFBIG)
+		return cvq_fail_with(
+			CVQ_EXIT_SOURCE, conversion->source,
+			"'%.100s' cannot be read: there is no space to inflate it "
+			"(set TMPDIR to a folder with more)",
+			path);
 	return cvq_fail_with(CVQ_EXIT_SOURCE, conversion->source,
 			     "'%.100s' cannot be read: %s (check it)", path,
 			     err == -EBADMSG ? "one of its compressed entries is damaged"
@@ -250,18 +257,23 @@ static bool report(void *context, uint64_t written)
 	return !stopped_by;
 }
 
+/* '*reading_failed': it is the source's fault. */
 static cvq_err write_content(struct conversion *conversion, const struct cvq_listed *listed,
-			     int from, int to)
+			     int from, int to, bool *reading_failed)
 {
 	const struct cvq_entry *entry = &listed->entry;
 	const struct cvq_source source = {.fd = from};
 	const struct cvq_write_watch watch = {report, conversion};
 	cvq_err err = cvq_entry_converted(entry)
-			      ? cvq_image_write(entry->verdict->image, &source, to, &watch)
-			      : cvq_copy(&source, entry->version.size, to, &watch);
+			      ? cvq_image_write(entry->verdict->image, &source, to, &watch,
+						reading_failed)
+			      : cvq_copy(&source, entry->version.size, to, &watch,
+					 reading_failed);
 	struct stat now;
-	if (!err && (fstat(from, &now) || !cvq_version_unmodified(&entry->version, &now)))
+	if (!err && (fstat(from, &now) || !cvq_version_unmodified(&entry->version, &now))) {
+		*reading_failed = true;
 		err = -ESTALE;
+	}
 	return err;
 }
 
@@ -275,18 +287,16 @@ static int write_file(struct conversion *conversion, struct cvq_listed *listed)
 	if (err)
 		return fail_output(conversion, listed->path, -err);
 	cvq_progress_file(&conversion->progress, listed->path);
-	err = write_content(conversion, listed, from, output.fd);
-	if (err == -ECANCELED)
+	bool reading_failed;
+	err = write_content(conversion, listed, from, output.fd, &reading_failed);
+	if (err == -ECANCELED && !reading_failed)
 		return 128 + stopped_by;
-	if (err == -EIO || err == -ENODATA || err == -ESTALE || err == -EBADMSG) {
-		cvq_progress_clear(&conversion->progress);
-		return fail_source(conversion, listed->path, err);
-	}
 	if (!err)
 		err = cvq_output_finish(&output, &listed->entry.attributes);
 	if (err) {
 		cvq_progress_clear(&conversion->progress);
-		return fail_output(conversion, listed->path, -err);
+		return reading_failed ? fail_source(conversion, listed->path, err)
+				      : fail_output(conversion, listed->path, -err);
 	}
 	cvq_progress_file_done(
 		&conversion->progress, (uint64_t)listed->entry.attributes.st_size,

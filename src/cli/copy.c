@@ -7,19 +7,14 @@
 /* Copied at a time, so that a progress bar moves. */
 #define PIECE_BYTES (64u << 20)
 
-/* copy_file_range() fails so where it cannot copy between these two files. */
-static bool must_copy_by_hand(int error)
-{
-	return error == EXDEV || error == EINVAL || error == ENOSYS || error == EOPNOTSUPP;
-}
-
 static cvq_err copy_by_hand(const struct cvq_source *source, int to, uint64_t offset,
-			    size_t length)
+			    size_t length, bool *reading_failed)
 {
 	uint8_t buffer[64 << 10];
 	while (length > 0) {
 		size_t piece = length < sizeof(buffer) ? length : sizeof(buffer);
 		cvq_err err = cvq_source_read(source, buffer, piece, offset);
+		*reading_failed = err != 0;
 		if (!err)
 			err = cvq_write_all(to, buffer, piece, offset);
 		if (err)
@@ -30,33 +25,34 @@ static cvq_err copy_by_hand(const struct cvq_source *source, int to, uint64_t of
 	return 0;
 }
 
-/* Copies up to 'length' bytes; '*by_hand' is set for good once the kernel cannot. */
+/*
+ * Copies up to 'length' bytes, by the kernel unless '*by_hand'.  Whatever the kernel fails
+ * with, it is by hand from there on: either that works, or it tells which side it is.
+ */
 static cvq_err copy_piece(const struct cvq_source *source, int to, uint64_t offset,
-			  size_t *length, bool *by_hand)
+			  size_t *length, bool *by_hand, bool *reading_failed)
 {
 	off_t in = (off_t)offset, out = (off_t)offset;
 	ssize_t copied =
 		*by_hand ? -1 : copy_file_range(source->fd, &in, to, &out, *length, 0);
-	if (copied == 0)
-		return -ENODATA;
 	if (copied > 0) {
 		*length = (size_t)copied;
 		return 0;
 	}
-	if (!*by_hand && !must_copy_by_hand(errno))
-		return -errno;
 	*by_hand = true;
-	return copy_by_hand(source, to, offset, *length);
+	return copy_by_hand(source, to, offset, *length, reading_failed);
 }
 
 cvq_err cvq_copy(const struct cvq_source *source, uint64_t size, int to,
-		 const struct cvq_write_watch *watch)
+		 const struct cvq_write_watch *watch, bool *reading_failed)
 {
 	bool by_hand = false;
+	*reading_failed = false;
 	for (uint64_t done = 0; done < size;) {
 		uint64_t left = size - done;
 		size_t length = left < PIECE_BYTES ? (size_t)left : PIECE_BYTES;
-		cvq_err err = copy_piece(source, to, done, &length, &by_hand);
+		cvq_err err =
+			copy_piece(source, to, done, &length, &by_hand, reading_failed);
 		if (err)
 			return err;
 		done += length;

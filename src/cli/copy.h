@@ -13,9 +13,9 @@
  * far.
  *
  * Returns 0; -ENODATA if the source is shorter; -ECANCELED if 'watch' said so; or what
- * reading or writing failed with.
+ * reading or writing failed with.  Sets '*reading_failed' to whether it was reading.
  */
 cvq_err cvq_copy(const struct cvq_source *source, uint64_t size, int to,
-		 const struct cvq_write_watch *watch);
+		 const struct cvq_write_watch *watch, bool *reading_failed);
 
 #endif

@@ -90,8 +90,9 @@ struct cvq_write_watch {
  * The source's numbers are read and converted once, whatever the checksums are.
  *
  * Returns 0; -ECANCELED if 'watch' said so; or what reading or writing failed with.
+ * Sets '*reading_failed' to whether it was reading, or inflating what is read.
  */
 cvq_err cvq_image_write(struct cvq_image *image, const struct cvq_source *source, int fd,
-			const struct cvq_write_watch *watch);
+			const struct cvq_write_watch *watch, bool *reading_failed);
 
 #endif

@@ -25,8 +25,16 @@ struct writing {
 	const struct cvq_write_watch *watch;
 	_Atomic uint64_t next; /* where the next piece begins */
 	_Atomic uint64_t written;
-	atomic_int error;
+	atomic_int error; /* whatever ended the writing */
+	/* Kept apart, for a full disk or a broken one may be either. */
+	atomic_int reading_error;
 };
+
+static cvq_err fail_reading(struct writing *writing, cvq_err err)
+{
+	atomic_store(&writing->reading_error, err);
+	return err;
+}
 
 static cvq_err write_piece(struct writing *writing, uint8_t *buffer, uint64_t start)
 {
@@ -34,8 +42,9 @@ static cvq_err write_piece(struct writing *writing, uint8_t *buffer, uint64_t st
 	size_t length = left < PIECE_BYTES ? (size_t)left : PIECE_BYTES;
 	cvq_err err = cvq_image_read_numbers(writing->image, writing->source, buffer,
 					     length, start);
-	if (!err)
-		err = cvq_write_all(writing->fd, buffer, length, start);
+	if (err)
+		return fail_reading(writing, err);
+	err = cvq_write_all(writing->fd, buffer, length, start);
 	if (err)
 		return err;
 	/* To the disk at once, while the next pieces are converted; fsync(2) will tell of
@@ -78,19 +87,23 @@ static cvq_err write_checksums(struct writing *writing)
 		size_t length = (size_t)cvq_extent_length(image, i);
 		ssize_t got = cvq_image_read(image, writing->source, bytes, length,
 					     extent->start);
-		err = got < 0 ? (cvq_err)got
+		err = got < 0 ? fail_reading(writing, (cvq_err)got)
 			      : cvq_write_all(writing->fd, bytes, length, extent->start);
 	}
 	return err;
 }
 
 cvq_err cvq_image_write(struct cvq_image *image, const struct cvq_source *source, int fd,
-			const struct cvq_write_watch *watch)
+			const struct cvq_write_watch *watch, bool *reading_failed)
 {
 	struct writing writing = {
 		.image = image, .source = source, .fd = fd, .watch = watch};
 	uint64_t size = image->summary.view_size;
 	cvq_run_on_all_cores(size / PIECE_BYTES + 1, write_pieces, &writing);
 	cvq_err err = atomic_load(&writing.error);
-	return err ? err : write_checksums(&writing);
+	if (!err)
+		err = write_checksums(&writing);
+	cvq_err reading_error = atomic_load(&writing.reading_error);
+	*reading_failed = reading_error != 0;
+	return reading_error ? reading_error : err;
 }

@@ -115,6 +115,59 @@ expect 5 "$status" "exit code without room"
 no_half_files "a full disk"
 [ ! -e "$work/full/llm.pt" ] || fail "a full disk leaves half of a file"
 
+# Without room to inflate, it is not the destination's disk that is full.
+mkdir "$work/loose" "$work/packed" "$work/spill"
+fixed "$work/fixed.pt"
+(cd "$work/loose" && unzip -q "$work/fixed.pt" && zip -qr9 "$work/packed/llm.pt" .)
+no_room_to_inflate()
+{
+	grep -qF "cvq: $work/packed: 'llm.pt' cannot be read: there is no space to inflate it \
+(set TMPDIR to a folder with more)" "$work/err" || fail "it reads: $(cat "$work/err")"
+	no_half_files "no room to inflate"
+	rm -r "$work/unpacked"
+}
+status=0
+(
+	ulimit -f 64
+	"$CVQ" convert --quiet "$work/packed" "$work/unpacked"
+) 2>"$work/err" || status=$?
+expect 3 "$status" "exit code without room to inflate"
+no_room_to_inflate
+if is_root; then
+	mount -t tmpfs -o size=64k tmpfs "$work/spill"
+	TMPDIR=$work/spill convert 3 "$work/packed" "$work/unpacked"
+	no_room_to_inflate
+	umount "$work/spill"
+fi
+convert 0 "$work/packed" "$work/unpacked"
+
+# fails_at CALLS EXPECTED SOURCE DEST: these system calls end with EIO.
+fails_at()
+{
+	local status=0
+
+	ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}detect_leaks=0 strace -f -o "$work/trace" \
+		-e trace="$1" -e inject="$1":error=EIO \
+		"$CVQ" convert --quiet "$3" "$4" 2>"$work/err" || status=$?
+	expect "$2" "$status" "exit code where $1 fails ($(cat "$work/err"))"
+}
+
+# A broken disk of the destination is not a broken source.
+mkdir "$work/two"
+fixed "$work/two/llm.pt"
+echo "any text" >"$work/two/a.txt"
+if strace -o /dev/null true 2>/dev/null; then
+	fails_at pwrite64 5 "$work/large" "$work/broken"
+	grep -q "$work/broken: 'llm.pt' cannot be written: Input/output error" "$work/err" ||
+		fail "it reads: $(cat "$work/err")"
+	fails_at copy_file_range,pwrite64 5 "$work/two" "$work/broken-too"
+	grep -q "$work/broken-too: 'a.txt' cannot be written: Input/output error" \
+		"$work/err" || fail "it reads: $(cat "$work/err")"
+	no_half_files "a broken disk"
+	fails_at copy_file_range 0 "$work/two" "$work/by-hand"
+	same "$work/two/a.txt" "$work/by-hand/a.txt"
+fi
+
 # What cannot be read is found out before anything is written.
 if ! is_root; then
 	cp -r "$original/CosyVoice2-0.5B" "$work/secret"

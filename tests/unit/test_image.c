@@ -2,7 +2,9 @@
 /*
  * Images: strictly valid archives, whose bytes are the same however they are read
  */
+#include <errno.h>
 #include <pthread.h>
+#include <sys/mman.h>
 
 #include "image/layout.h"
 #include "images.h"
@@ -314,6 +316,58 @@ static void headers_are_read_without_converting(void **state)
 }
 
 /* ========================================================================== */
+/*                                   Writing                                  */
+/* ========================================================================== */
+
+static bool report_nothing(void *context, uint64_t written)
+{
+	(void)context;
+	(void)written;
+	return true;
+}
+
+static ssize_t read_without_room(void *context, void *buffer, size_t length,
+				 uint64_t offset)
+{
+	(void)context;
+	(void)buffer;
+	(void)length;
+	(void)offset;
+	return -ENOSPC;
+}
+
+/* A full disk may be that of the spill file, or that of what is written. */
+static void writing_tells_which_side_failed(void **state)
+{
+	(void)state;
+	const struct cvq_write_watch watch = {report_nothing, NULL};
+	struct opened opened;
+	open_model(&opened, model, "exact");
+	const struct cvq_source unreadable = {.fd = -1, .read = read_without_room};
+	int empty = memfd_create("image", MFD_CLOEXEC);
+	int full = open("/dev/full", O_WRONLY | O_CLOEXEC);
+	assert_true(empty >= 0 && full >= 0);
+
+	bool reading_failed = false;
+	assert_int_equal(
+		cvq_image_write(opened.image, &unreadable, empty, &watch, &reading_failed),
+		-ENOSPC);
+	assert_true(reading_failed);
+	assert_int_equal(cvq_image_write(opened.image, &opened.source, full, &watch,
+					 &reading_failed),
+			 -ENOSPC);
+	assert_false(reading_failed);
+	reading_failed = true;
+	assert_int_equal(cvq_image_write(opened.image, &opened.source, empty, &watch,
+					 &reading_failed),
+			 0);
+	assert_false(reading_failed);
+	close(full);
+	close(empty);
+	close_model(&opened);
+}
+
+/* ========================================================================== */
 /*                                  Bad input                                 */
 /* ========================================================================== */
 
@@ -364,6 +418,7 @@ int main(void)
 		cmocka_unit_test(a_range_with_a_seal_is_at_hand_once_its_record_was_read),
 		cmocka_unit_test(every_kernel_gives_the_same_image),
 		cmocka_unit_test(headers_are_read_without_converting),
+		cmocka_unit_test(writing_tells_which_side_failed),
 		cmocka_unit_test(what_cannot_convert_says_why),
 		cmocka_unit_test(a_cut_file_is_passed_through_at_every_length),
 		cmocka_unit_test(flipped_bits_do_no_harm),
