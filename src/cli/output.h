@@ -19,8 +19,9 @@ struct cvq_output {
 };
 
 /*
- * Begins the file at 'path' below 'folder'; both are borrowed.  Returns 0 or a negative
- * errno.  In any case release it, which removes what was not finished.
+ * Begins the file at 'path' below 'folder'; both are borrowed.  Its temporary name is one
+ * that nothing had.  Returns 0 or a negative errno.  In any case release it, which removes
+ * what was not finished.
  */
 cvq_err cvq_output_begin(struct cvq_output *output, int folder, const char *path);
 

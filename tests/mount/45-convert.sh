@@ -168,6 +168,21 @@ if strace -o /dev/null true 2>/dev/null; then
 	same "$work/two/a.txt" "$work/by-hand/a.txt"
 fi
 
+# What has the temporary name already stays as it is, wherever it is from.
+echo "somebody else's" >"$work/elses"
+mkdir "$work/shared"
+status=0
+(
+	ln "$work/elses" "$work/shared/.cvq-$BASHPID.part"
+	echo $BASHPID >"$work/pid"
+	exec "$CVQ" convert --quiet --force "$work/two" "$work/shared"
+) 2>"$work/err" || status=$?
+expect 0 "$status" "exit code with a temporary name in the way ($(cat "$work/err"))"
+expect "somebody else's" "$(cat "$work/elses")" "a file that the temporary name leads to"
+same "$work/elses" "$work/shared/.cvq-$(cat "$work/pid").part"
+rm "$work/shared/.cvq-$(cat "$work/pid").part"
+no_half_files "a temporary name in the way"
+
 # What cannot be read is found out before anything is written.
 if ! is_root; then
 	cp -r "$original/CosyVoice2-0.5B" "$work/secret"
