@@ -70,6 +70,10 @@ size_t cvq_compared_index(const struct cvq_comparison *comparison,
 const char *cvq_compare_failure(cvq_err err)
 {
 	switch (err) {
+	case -ENOSPC:
+	case -EDQUOT:
+	case -EFBIG:
+		return "there is no space in TMPDIR to inflate it";
 	case -EBADMSG:
 		return "its compressed data is damaged";
 	case -ENODATA:

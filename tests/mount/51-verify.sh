@@ -265,7 +265,7 @@ status=0
 	exec "$CVQ" verify --quiet "$work/source/packed.pt" "$work/copy/llm.pt"
 ) >"$work/out" 2>"$work/err" || status=$?
 expect 3 "$status" "exit code without room to inflate the source"
-says 'packed\.pt: it cannot be read: File too large '
+says 'packed\.pt: it cannot be read: there is no space in TMPDIR to inflate it '
 
 # Damaged where it is compressed: of a tensor, and the others are compared all the same.
 damage_entry "$work/copy/packed.pt"
