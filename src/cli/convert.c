@@ -407,8 +407,11 @@ static int write_info(struct conversion *conversion)
 		fputc('\n', file);
 	}
 	fputs("\nThe weights are stored in FP16: do not train on from them.\n", file);
+	bool failed = ferror(file) != 0;
 	if (fclose(file))
 		err = -errno;
+	else if (failed)
+		err = -EIO; /* the reason went with an earlier flush */
 	if (!err)
 		err = cvq_output_finish(&output, NULL);
 	return err ? fail_output(conversion, INFO_NAME, -err) : CVQ_EXIT_DONE;
