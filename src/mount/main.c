@@ -229,7 +229,7 @@ static int serve(struct cvq_context *context, struct fuse_session *session)
 	return fail(context, EXIT_MOUNT, options->mountpoint, &reason);
 }
 
-/* 'context' is empty but for what needs no release. */
+/* 'context' holds only what needs no release. */
 static int run(struct cvq_context *context)
 {
 	struct stat before;

@@ -141,32 +141,9 @@ if is_root; then
 fi
 convert 0 "$work/packed" "$work/unpacked"
 
-# fails_at CALLS EXPECTED SOURCE DEST: these system calls end with EIO.
-fails_at()
-{
-	local status=0
-
-	ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}detect_leaks=0 strace -f -o "$work/trace" \
-		-e trace="$1" -e inject="$1":error=EIO \
-		"$CVQ" convert --quiet "$3" "$4" 2>"$work/err" || status=$?
-	expect "$2" "$status" "exit code where $1 fails ($(cat "$work/err"))"
-}
-
-# A broken disk of the destination is not a broken source.
 mkdir "$work/two"
 fixed "$work/two/llm.pt"
 echo "any text" >"$work/two/a.txt"
-if strace -o /dev/null true 2>/dev/null; then
-	fails_at pwrite64 5 "$work/large" "$work/broken"
-	grep -q "$work/broken: 'llm.pt' cannot be written: Input/output error" "$work/err" ||
-		fail "it reads: $(cat "$work/err")"
-	fails_at copy_file_range,pwrite64 5 "$work/two" "$work/broken-too"
-	grep -q "$work/broken-too: 'a.txt' cannot be written: Input/output error" \
-		"$work/err" || fail "it reads: $(cat "$work/err")"
-	no_half_files "a broken disk"
-	fails_at copy_file_range 0 "$work/two" "$work/by-hand"
-	same "$work/two/a.txt" "$work/by-hand/a.txt"
-fi
 
 # What has the temporary name already stays as it is, wherever it is from.
 echo "somebody else's" >"$work/elses"
