@@ -97,7 +97,8 @@ struct cvq_file;
  * 'options' may be NULL for the defaults.  On success *file is set; release it
  * with cvq_close().  A file that cvq does not convert (it is no checkpoint, or
  * holds nothing to convert, or something cvq does not fully understand) is no
- * error: it opens as passed through, and its image is its own bytes.
+ * error: it opens as passed through, and its image is its own bytes.  Its name plays
+ * no part, and no configuration file is read.
  *
  * Errors: -EINVAL for options out of range; -EISDIR or -ESPIPE for what is no regular
  * file; -EIO for one that is being written; otherwise what open(2), read(2) or malloc(3)

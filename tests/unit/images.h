@@ -67,31 +67,6 @@ static inline uint8_t *read_whole(struct opened *opened)
 	return bytes;
 }
 
-static inline zip_t *open_archive(const uint8_t *bytes, uint64_t size)
-{
-	zip_error_t error;
-	zip_error_init(&error);
-	zip_t *archive =
-		zip_open_from_source(zip_source_buffer_create(bytes, size, 0, &error),
-				     ZIP_RDONLY | ZIP_CHECKCONS, &error);
-	if (!archive)
-		fail_msg("libzip refuses the image: %s", zip_error_strerror(&error));
-	return archive;
-}
-
-/* Reads an entry to its end, which verifies its CRC.  Returns its size, or -1. */
-static inline int64_t read_entry(zip_t *archive, const char *name, uint8_t **data)
-{
-	zip_stat_t status;
-	assert_int_equal(zip_stat(archive, name, 0, &status), 0);
-	zip_file_t *file = zip_fopen(archive, name, 0);
-	assert_non_null(file);
-	*data = malloc(status.size + 1);
-	zip_int64_t got = zip_fread(file, *data, status.size + 1);
-	zip_fclose(file);
-	return got == (zip_int64_t)status.size ? got : -1;
-}
-
 static inline void assert_passed_through(struct opened *opened, const char *why)
 {
 	struct cvq_reason reason = {""};
