@@ -278,7 +278,7 @@ static void *read_at_random(void *argument)
 		uint64_t at = (uint64_t)rand_r(&reader->seed) % (size - sizeof(piece));
 		ssize_t got = cvq_read(reader->file, piece, sizeof(piece), at);
 		if (got != sizeof(piece) ||
-		    memcmp(piece, reader->whole + at, sizeof(piece)))
+		    memcmp(piece, reader->whole + at, sizeof(piece)) != 0)
 			reader->differs = true;
 	}
 	return NULL;
