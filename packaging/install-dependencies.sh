@@ -17,6 +17,7 @@ Installs what is missing of these sets of packages (Debian 12, 13, Ubuntu 24.04)
   arm       to run the Arm kernel's test on another processor
   fuzz      to build and run the fuzz targets
   style     to check the style of the sources
+  package   to make Debian packages; includes build
   debian13  to make the Debian 13 tree that tests/debian13.sh uses
 
   --list    print the names of the packages instead
@@ -41,6 +42,10 @@ packages_of()
 		packages_of build
 		echo libcmocka-dev python3 python3-jsonschema python3-torch g++ libtorch-dev \
 			unzip zip rsync attr fio procps mandoc zsh
+		;;
+	package)
+		packages_of build
+		echo dpkg-dev
 		;;
 	arm)
 		echo qemu-user gcc-aarch64-linux-gnu libc6-dev-arm64-cross

@@ -9,7 +9,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 suite=trixie
 tree=/var/tmp/cvq-debian13 # with the packages that the tests need; never written to by tests
 lock=/run/cvq-debian13.lock
-packages=(test arm) # sets of packaging/install-dependencies.sh
+packages=(test arm package) # sets of packaging/install-dependencies.sh
 
 die()
 {

@@ -326,7 +326,7 @@ if $install; then
 	sets=(test)
 	for step in "${steps[@]}"; do
 		case $step in
-		release) $quick || sets+=(arm) ;;
+		release) $quick || sets+=(arm package) ;;
 		fuzz | style | debian13) sets+=("$step") ;;
 		esac
 	done
