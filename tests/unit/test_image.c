@@ -316,6 +316,78 @@ static void headers_are_read_without_converting(void **state)
 }
 
 /* ========================================================================== */
+/*                             Sources that fail                              */
+/* ========================================================================== */
+
+/* A source whose reads are counted, and one of which fails. */
+struct failing {
+	int fd;
+	unsigned reads;
+	unsigned fails; /* which one, counted from 1; 0: none */
+};
+
+static ssize_t read_or_fail(void *context, void *buffer, size_t length, uint64_t offset)
+{
+	struct failing *failing = context;
+	if (++failing->reads == failing->fails) {
+		errno = EIO;
+		return -EIO;
+	}
+	return pread(failing->fd, buffer, length, (off_t)offset);
+}
+
+/* Reads the extents from the last to the first, so that seals come before their records.
+ * Returns how many reads have failed; the others gave what they should. */
+static unsigned read_backwards(struct opened *opened, const uint8_t *expected)
+{
+	unsigned failed = 0;
+	for (size_t i = opened->image->extent_count; i-- > 0;) {
+		uint64_t start = opened->image->extents[i].start;
+		uint64_t end = i + 1 < opened->image->extent_count
+				       ? opened->image->extents[i + 1].start
+				       : opened->size;
+		uint8_t *bytes = malloc(end - start + 1);
+		ssize_t got = cvq_image_read(opened->image, &opened->source, bytes,
+					     end - start, start);
+		if (got == -EIO)
+			failed++;
+		else if (got != (ssize_t)(end - start) ||
+			 memcmp(bytes, expected + start, end - start) != 0)
+			fail_msg("extent %zu is read wrongly", i);
+		free(bytes);
+	}
+	return failed;
+}
+
+/* And what has failed once is right the next time. */
+static void whichever_read_of_the_source_fails_no_byte_is_wrong(void **state)
+{
+	(void)state;
+	const char *const modes[] = {"seal", "exact", "none"};
+	for (int mode = 0; mode < 3; mode++) {
+		struct opened opened;
+		open_model(&opened, model, modes[mode]);
+		uint8_t *expected = read_whole(&opened);
+		close_model(&opened);
+		unsigned failed = 1;
+		unsigned fails = 0;
+		while (failed) {
+			open_model(&opened, model, modes[mode]);
+			struct failing failing = {.fd = opened.fd, .fails = ++fails};
+			opened.source.read = read_or_fail;
+			opened.source.context = &failing;
+			failed = read_backwards(&opened, expected);
+			assert_int_equal(failed, failing.reads >= fails);
+			failing.fails = 0;
+			assert_int_equal(read_backwards(&opened, expected), 0);
+			close_model(&opened);
+		}
+		assert_true(fails > 5);
+		free(expected);
+	}
+}
+
+/* ========================================================================== */
 /*                                   Writing                                  */
 /* ========================================================================== */
 
@@ -418,6 +490,7 @@ int main(void)
 		cmocka_unit_test(a_range_with_a_seal_is_at_hand_once_its_record_was_read),
 		cmocka_unit_test(every_kernel_gives_the_same_image),
 		cmocka_unit_test(headers_are_read_without_converting),
+		cmocka_unit_test(whichever_read_of_the_source_fails_no_byte_is_wrong),
 		cmocka_unit_test(writing_tells_which_side_failed),
 		cmocka_unit_test(what_cannot_convert_says_why),
 		cmocka_unit_test(a_cut_file_is_passed_through_at_every_length),
