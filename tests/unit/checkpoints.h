@@ -144,8 +144,11 @@ static inline int64_t read_entry(zip_t *archive, const char *name, uint8_t **dat
 	assert_non_null(file);
 	*data = malloc(status.size + 1);
 	zip_int64_t got = zip_fread(file, *data, status.size + 1);
+	/* libzip tells that the CRC is wrong when there is nothing left to read. */
+	uint8_t more;
+	bool good = got == (zip_int64_t)status.size && zip_fread(file, &more, 1) == 0;
 	zip_fclose(file);
-	return got == (zip_int64_t)status.size ? got : -1;
+	return good ? got : -1;
 }
 
 #endif
