@@ -222,6 +222,7 @@ static void a_seal_read_first_is_the_same(void **state)
 	open_model(&in_order, model, "seal");
 	open_model(&seals_first, model, "seal");
 	uint8_t *expected = read_whole(&in_order);
+	size_t seals = 0;
 	for (size_t i = 0; i < seals_first.image->extent_count; i++) {
 		const struct cvq_extent *extent = &seals_first.image->extents[i];
 		uint8_t seal[4];
@@ -231,7 +232,9 @@ static void a_seal_read_first_is_the_same(void **state)
 			read_image(&seals_first, &seal[byte], 1,
 				   extent->start + (uint64_t)byte);
 		assert_memory_equal(seal, expected + extent->start, 4);
+		seals++;
 	}
+	assert_int_equal(seals, 3);
 	free(expected);
 	close_model(&in_order);
 	close_model(&seals_first);
@@ -244,6 +247,7 @@ static void a_range_with_a_seal_is_at_hand_once_its_record_was_read(void **state
 	struct opened opened;
 	uint8_t *buffer = malloc(CVQ_PAGE_BYTES);
 	open_model(&opened, model, "seal");
+	size_t seals = 0;
 	for (size_t i = 0; i < opened.image->extent_count; i++) {
 		const struct cvq_extent *seal = &opened.image->extents[i];
 		if (seal->kind != EXTENT_SEAL)
@@ -265,7 +269,9 @@ static void a_range_with_a_seal_is_at_hand_once_its_record_was_read(void **state
 			at += length;
 		}
 		assert_true(cvq_image_is_at_hand(opened.image, 4, seal->start));
+		seals++;
 	}
+	assert_int_equal(seals, 3);
 	free(buffer);
 	close_model(&opened);
 }

@@ -173,8 +173,8 @@ static void test_the_rest_is_passed_with_a_reason(void **state)
 	assert_passed(fixture, "folder/weights.bin",
 		      "its name does not ask for conversion");
 	assert_passed(fixture, "hift.pt", "kept by the pattern '*hift*'");
-	assert_passed(fixture, "notes.pt", "");
-	assert_passed(fixture, "empty.pt", "");
+	assert_passed(fixture, "notes.pt", "it is no checkpoint");
+	assert_passed(fixture, "empty.pt", "it is empty");
 
 	assert_int_equal(chmod(in(fixture, "source/llm.pt"), 0), 0);
 	if (geteuid() != 0)
@@ -562,7 +562,7 @@ static void test_an_alias_shows_another_file(void **state)
 	/* The target is the source's, whatever the view shows under that name. */
 	cleanup_entry struct cvq_entry notes = look_up(fixture, "folder/notes.pt");
 	assert_true(cvq_entry_converted(&notes));
-	assert_passed(fixture, "llm.pt", ""); /* it asks, but is no checkpoint */
+	assert_passed(fixture, "llm.pt", "it is no checkpoint"); /* though it asks */
 	cleanup_entry struct cvq_entry llm = look_up(fixture, "llm.pt");
 	assert_int_equal(llm.attributes.st_ino, inode_of(fixture, "source/notes.txt"));
 
