@@ -28,11 +28,12 @@ refuses()
 	expect 1 "$(wc -l <"$work/status.err")" "lines of what it says"
 }
 
-# listed PATH: the row, or the line on stderr, that all views together have of this one.
-listed()
+# list PATH: $row is the row, or the line on stderr, that all views together have of this
+# one. Not to be called in $(...), which a failure would not leave.
+list()
 {
 	status 0
-	cat "$work/out" "$work/status.err" | grep -F -- "$1" || true
+	row=$(cat "$work/out" "$work/status.err" | grep -F -- "$1") || row=
 }
 
 # json PATH EXPRESSION: what the list as JSON has at that path.
@@ -71,8 +72,8 @@ for key in said.keys() - {"uptime_s", "bytes_read"}:
 odd="$work/一个 view"
 mkdir "$odd"
 "$CVQ_MOUNT" "$original" "$odd" >"$work/mount.out"
-[[ $(listed "$view ") =~ ^$view\ +$original\ +1\ +1\ .*\ 0\ +[0-9:]+$ ]] ||
-	fail "the list has: $(listed "$view ")"
+list "$view "
+[[ $row =~ ^$view\ +$original\ +1\ +1\ .*\ 0\ +[0-9:]+$ ]] || fail "the list has: $row"
 LC_ALL=C.UTF-8 status 0
 grep -q "^$odd  *$original " "$work/out" || fail "$odd is not in: $(cat "$work/out")"
 expect 1 "$(json "$odd" 'len(views)')" "views at $odd"
@@ -83,10 +84,12 @@ fusermount3 -u "$odd"
 if is_root; then
 	mkdir "$work/bound"
 	mount --bind "$view/folder" "$work/bound"
-	expect "" "$(listed "$work/bound")" "a folder of a view among the views"
+	list "$work/bound"
+	expect "" "$row" "a folder of a view among the views"
 	umount "$work/bound"
 	mount -t tmpfs tmpfs "$view"
-	expect "" "$(listed "$view ")" "a hidden view among the views"
+	list "$view "
+	expect "" "$row" "a hidden view among the views"
 	umount "$view"
 fi
 
@@ -120,9 +123,11 @@ mount_view
 kill -KILL "$daemon"
 wait_for 20 has_ended "$daemon"
 refuses "$view" "the view is dead"
-[[ $(listed "$view") == "cvq: $view: the view is dead, "*" (clear it: fusermount3 -u $view)" ]] ||
-	fail "the list has of a dead view: $(listed "$view")"
+list "$view"
+[[ $row == "cvq: $view: the view is dead, "*" (clear it: fusermount3 -u $view)" ]] ||
+	fail "the list has of a dead view: $row"
 [[ $(json "$view" 'views[0]["error"]') == "the view is dead, "* ]] ||
 	fail "the JSON has of a dead view: $(json "$view" views)"
 fusermount3 -u "$view"
-expect "" "$(listed "$view")" "a view that is gone among the views"
+list "$view"
+expect "" "$row" "a view that is gone among the views"
