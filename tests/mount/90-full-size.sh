@@ -59,7 +59,8 @@ sys.exit(code or kilobytes > 100_000 and f"{kilobytes} KiB of memory")' "$@" ||
 }
 lean "$CVQ" convert --quiet "$model" "$work/fp16"
 lean "$CVQ" verify --quiet "$model" "$work/fp16"
-"$CVQ" run "$model" -- cmp {}/llm.pt {}/llm-latest.pt || fail "cvq run shows something else"
+"$CVQ" run --checksum exact "$model" -- cmp {}/llm.pt "$work/fp16/llm.pt" ||
+	fail "cvq run shows something else"
 lean "$CVQ" inspect "$model/llm.pt" >"$work/inspect.out"
 grep -q 'llm.model.model.embed_tokens.weight' "$work/inspect.out" ||
 	fail "inspect does not list the embedding"
