@@ -29,6 +29,11 @@ says()
 	grep -qE -e "$1" "$work/err" || fail "there is no '$1' in: $(cat "$work/err")"
 }
 
+silently()
+{
+	[ ! -s "$work/err" ] || fail "it complains of nothing: $(cat "$work/err")"
+}
+
 # verify_json EXPECTED [ARGUMENT...]
 verify_json()
 {
@@ -53,11 +58,12 @@ for options in "" "--dtype bf16" "--overflow clamp --checksum exact" "--quantize
 	[[ $options == *hift* ]] && hift=equal || hift=passed
 	has "^CosyVoice2-0\.5B/hift\.pt .* $hift$"
 	has '^llm\.model\.model\.embed_tokens\.weight .* equal$'
+	silently
 	unmount_view
 	# shellcheck disable=SC2086
 	verify 0 --quiet $options "$original"
+	silently
 done
-[ ! -s "$work/err" ] || fail "it complains of nothing: $(cat "$work/err")"
 "$CVQ" convert --quiet "$original" "$work/output"
 verify_json 0 "$original" "$work/output"
 verify 0 "$original/CosyVoice2-0.5B/llm.pt" "$work/output/CosyVoice2-0.5B/llm.pt"
