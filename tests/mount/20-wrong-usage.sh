@@ -98,7 +98,7 @@ for option in -h --help; do
 	[ ! -s "$work/help.err" ] || fail "$option writes to stderr"
 	for word in SOURCE MOUNTPOINT --quantize-hift --dtype --overflow --checksum --align --keep \
 		--convert --keep-tensor --config --version; do
-		grep -q -e "$word" "$work/help" || fail "$option says nothing of $word"
+		grep -qE -e "$word( |$)" "$work/help" || fail "$option says nothing of $word"
 	done
 done
 for option in -V --version; do
