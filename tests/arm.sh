@@ -4,7 +4,7 @@
 # Checks the kernels of AArch64: compiles them with Debian's cross compiler and runs
 # tests/slow/test_convert_all.c in an emulator.  Exits with 77 where these are missing
 # (Debian: gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user).
-set -eu
+set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 if [ $# -gt 1 ] || [ "${1-}" = --help ]; then
@@ -21,8 +21,13 @@ if ! command -v "$compiler" >/dev/null || [ -z "$emulator" ]; then
 fi
 
 program=$(mktemp)
-trap 'rm -f "$program"' EXIT
+trap 'rm -f "$program" "$program.out"' EXIT
 # Static, so that the emulator needs no AArch64 libraries.
 "$compiler" -std=gnu17 -O2 -Wall -Wextra -Werror -D_GNU_SOURCE -Iinclude -Isrc -static \
 	tests/slow/test_convert_all.c src/numeric/convert.c -o "$program" -pthread -lm
-"$emulator" "$program" "$stride"
+"$emulator" "$program" "$stride" | tee "$program.out"
+# The portable kernel is there in any case.
+grep -q ' neon: ' "$program.out" || {
+	echo "the kernel of AArch64 is not in it"
+	exit 1
+}
