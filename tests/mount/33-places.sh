@@ -45,9 +45,12 @@ rmdir "$original/folder/fp16"
 # or their daemons would wait for each other.
 check_apart()
 {
-	expect "$(printf '%s\nbf16\nfp16\nlink.pt' "$listing" | sort)" \
-		"$(cd "$1" && timeout 60 find . -printf '%P\n' | sort)" "names in $1"
-	expect "" "$(find "$1/fp16" "$1/bf16" -mindepth 1)" "what $1 shows of the others"
+	local names
+
+	names=$(cd "$1" && timeout 60 find . -printf '%P\n' | sort) || fail "find in $1"
+	expect "$(printf '%s\nbf16\nfp16\nlink.pt' "$listing" | sort)" "$names" "names in $1"
+	names=$(find "$1/fp16" "$1/bf16" -mindepth 1) || fail "find in the others in $1"
+	expect "" "$names" "what $1 shows of the others"
 	expect bf16/llm.pt "$(readlink "$1/link.pt")" "a link into another view, in $1"
 	same "$work/image.pt" "$1/llm.pt"
 }
