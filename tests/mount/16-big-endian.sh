@@ -7,6 +7,7 @@
 
 torch fixed_checkpoint "$original/big.pt" --big-endian
 torch fixed_checkpoint "$original/little.pt"
+! cmp -s "$original/little.pt" "$original/big.pt" || fail "both have one byte order"
 mount_view --checksum exact
 expect_state converted "$view/big.pt"
 same "$view/little.pt" "$view/big.pt"

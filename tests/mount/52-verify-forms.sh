@@ -93,6 +93,7 @@ EOF
 # Numbers of the other byte order.
 fixed "$work/little.pt"
 torch fixed_checkpoint "$work/big.pt" --big-endian
+! cmp -s "$work/little.pt" "$work/big.pt" || fail "both have one byte order"
 mkdir "$work/mixed"
 cp "$work/big.pt" "$work/mixed/a.pt"
 cp "$work/little.pt" "$work/mixed/b.pt"
