@@ -25,6 +25,7 @@ for signal in TERM INT; do
 	mount_view
 	exec 5<"$view/llm.pt"
 	(cd "$view" && sleep 2) &
+	wait_for 10 test "/proc/$!/cwd" -ef "$view" || fail "nobody is in the view"
 	head -c 1000 <&5 >/dev/null
 	kill -$signal "$daemon"
 	wait_for 20 has_ended "$daemon" || fail "an open file makes the daemon survive SIG$signal"
