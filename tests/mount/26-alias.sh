@@ -55,7 +55,8 @@ done
 same "$original/flow.pt" "$view/flow.txt"
 # What the view shows as llm.pt is not what an alias of llm.pt shows.
 same "$original/llm.pt" "$view/other_hift.pt"
-expect "" "$(info_of "$view/flow.pt" alias_of)" "alias_of of a file"
+shown=$(info_of "$view/flow.pt" alias_of)
+expect "" "$shown" "alias_of of a file"
 
 # In a folder.
 shows training/flow.pt flow.pt
