@@ -186,7 +186,10 @@ same "$work/told/QUANTIZED_INFO.txt" "$work/told-again/QUANTIZED_INFO.txt"
 mkdir "$work/names"
 cp "$work/large/llm.pt" "$work/names/"$'\e[31m.pt'
 convert 0 "$work/names" "$work/named"
-! grep -q $'\e' "$work/out" "$work/named/QUANTIZED_INFO.txt" || fail "a name is printed as it is"
+for file in "$work/out" "$work/named/QUANTIZED_INFO.txt"; do
+	grep -qF '?[31m.pt' "$file" || fail "$file does not have the name"
+	! grep -q $'\e' "$file" || fail "a name is printed as it is"
+done
 
 touch "$work/plain-file"
 convert 5 --force "$work/large" "$work/plain-file"
