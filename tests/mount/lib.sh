@@ -140,13 +140,14 @@ is_mounted()
 	list_mounts | matches -xF -- "${path//$'\n'/\\012}"
 }
 
-# The daemons of this case: cvq-mount processes that name our folder.
+# The daemons of this case: cvq-mount processes that name our folder, or have it in their
+# environment where they were given relative names.
 list_daemons()
 {
 	local process
 
 	for process in $(pgrep -x cvq-mount); do
-		if grep -qsaF -- "$work/" "/proc/$process/cmdline"; then
+		if grep -qsaF -- "$work/" "/proc/$process/"{cmdline,environ}; then
 			echo "$process"
 		fi
 	done
