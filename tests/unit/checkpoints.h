@@ -66,8 +66,10 @@ static inline void write_pickle(struct cvq_buffer *out, const struct vector *vec
 
 /* How an archive differs from what torch writes here and now. */
 struct archive_form {
-	zip_uint16_t method;    /* of the storages */
-	const char *byte_order; /* NULL: there is no such record */
+	zip_uint16_t method; /* of the storages */
+	/* What records say; NULL: there is no such record. */
+	const char *byte_order;
+	const char *alignment;
 	/* What is done to the numbers of a storage before they are written, or NULL. */
 	void (*change)(const struct vector *vector, void *numbers, size_t bytes);
 };
@@ -92,6 +94,9 @@ static inline int make_checkpoint_of(const struct vector *vectors,
 	if (form->byte_order)
 		add_entry(archive, "model/byteorder", form->byte_order,
 			  strlen(form->byte_order), ZIP_CM_STORE);
+	if (form->alignment)
+		add_entry(archive, "model/.storage_alignment", form->alignment,
+			  strlen(form->alignment), ZIP_CM_STORE);
 	for (int i = 0; vectors[i].name; i++) {
 		char name[32];
 		snprintf(name, sizeof(name), "model/data/%d", i);

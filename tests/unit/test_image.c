@@ -151,6 +151,32 @@ static void payloads_are_aligned(void **state)
 	}
 }
 
+static void the_source_tells_the_alignment_if_it_is_one(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *text;
+		uint64_t alignment; /* 0: none */
+	} cases[] = {{NULL, 64}, {"2", 2},   {"128", 128}, {"65536", 65536},
+		     {"0", 0},   {"1", 0},   {"96", 0},    {"131072", 0},
+		     {"", 0},    {"-64", 0}, {"64k", 0}};
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		const struct archive_form form = {.alignment = cases[i].text};
+		struct opened opened = {.fd = make_checkpoint_of(model, &form)};
+		assert_int_equal(cvq_policy_init(&opened.policy), 0);
+		if (cases[i].alignment) {
+			assert_int_equal(plan(&opened, NULL), 0);
+			for (size_t j = 0; j < opened.image->conversion_count; j++)
+				assert_int_equal(opened.image->conversions[j].start %
+							 cases[i].alignment,
+						 0);
+		} else {
+			assert_passed_through(&opened, "its storage alignment '");
+		}
+		close_model(&opened);
+	}
+}
+
 /* What several threads do to one image at once. */
 struct reader {
 	struct opened *opened;
@@ -491,6 +517,7 @@ int main(void)
 		cmocka_unit_test(a_sealed_record_is_this_much_longer),
 		cmocka_unit_test(checksum_none_states_no_crc_and_adds_nothing),
 		cmocka_unit_test(payloads_are_aligned),
+		cmocka_unit_test(the_source_tells_the_alignment_if_it_is_one),
 		cmocka_unit_test(any_range_by_any_thread_has_the_same_bytes),
 		cmocka_unit_test(a_seal_read_first_is_the_same),
 		cmocka_unit_test(a_range_with_a_seal_is_at_hand_once_its_record_was_read),

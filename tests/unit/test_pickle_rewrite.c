@@ -221,6 +221,59 @@ static void lengths_grow_out_of_their_opcodes(void **state)
 	}
 }
 
+/* A tensor of four elements whose persistent id ends in these opcodes. */
+static void emit_tensor_with(struct cvq_buffer *stream, const char *key, const char *end)
+{
+	emit(stream, "ctorch._utils\n_rebuild_tensor_v2\n((");
+	emit_string(stream, "storage");
+	emit(stream, "ctorch\nFloatStorage\n");
+	emit_string(stream, key);
+	emit_string(stream, "cpu");
+	cvq_buffer_append(stream, end, strlen(end));
+	emit_view(stream, 0, 4);
+}
+
+static void a_persistent_id_that_is_read_twice_grows_once(void **state)
+{
+	(void)state;
+	cleanup_buffer struct cvq_buffer stream = {0};
+	emit(&stream, "\x80\x02}(");
+	emit_string(&stream, "a");
+	emit_tensor_with(&stream, "0", "K\x04tq\x07Q");
+	emit_string(&stream, "b");
+	emit(&stream, "ctorch._utils\n_rebuild_tensor_v2\n(h\x07Q");
+	emit_view(&stream, 0, 4);
+	emit(&stream, "u.");
+
+	struct cvq_pickle *pickle = parse(&stream);
+	cleanup_buffer struct cvq_buffer out = rewrite(pickle, 2);
+	struct cvq_pickle *again = parse(&out);
+	assert_int_equal(cvq_pickle_storage_count(again), 1);
+	assert_int_equal(cvq_pickle_storage(again, 0)->numel, 6);
+	assert_int_equal(find_tensor(again, "b")->storage, 0);
+	cvq_pickle_free(again);
+	cvq_pickle_free(pickle);
+}
+
+/* They could not become longer by different lengths. */
+static void storages_that_share_a_number_are_refused(void **state)
+{
+	(void)state;
+	cleanup_buffer struct cvq_buffer stream = {0};
+	emit(&stream, "\x80\x02}(");
+	emit_string(&stream, "a");
+	emit_tensor_with(&stream, "0", "K\x04q\x08tQ");
+	emit_string(&stream, "b");
+	emit_tensor_with(&stream, "1", "h\x08tQ");
+	emit(&stream, "u.");
+
+	struct cvq_pickle *pickle;
+	struct cvq_reason reason;
+	assert_int_equal(cvq_pickle_parse(stream.data, stream.length, &pickle, &reason),
+			 CVQ_ERR_CONTENT);
+	assert_non_null(strstr(reason.text, "a persistent id of an unknown form"));
+}
+
 static void protocol_4_keeps_its_memo_numbering(void **state)
 {
 	(void)state;
@@ -258,6 +311,8 @@ int main(void)
 		cmocka_unit_test(strings_that_look_like_classes_are_strings),
 		cmocka_unit_test(converted_and_kept_storages_share_a_memo_slot),
 		cmocka_unit_test(lengths_grow_out_of_their_opcodes),
+		cmocka_unit_test(a_persistent_id_that_is_read_twice_grows_once),
+		cmocka_unit_test(storages_that_share_a_number_are_refused),
 		cmocka_unit_test(protocol_4_keeps_its_memo_numbering),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
