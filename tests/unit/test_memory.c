@@ -24,18 +24,18 @@ static bool fails_now(void)
 
 /* The linker gives __wrap_NAME to who calls NAME, and __real_NAME is the library's. */
 #define WRAP(type, name, parameters, arguments)                                            \
-	type *__real_##name parameters;                                                    \
-	type *__wrap_##name parameters;                                                    \
-	type *__wrap_##name parameters                                                     \
+	type __real_##name parameters;                                                     \
+	type __wrap_##name parameters;                                                     \
+	type __wrap_##name parameters                                                      \
 	{                                                                                  \
 		return fails_now() ? NULL : __real_##name arguments;                       \
 	}
-WRAP(void, malloc, (size_t size), (size))
-WRAP(void, calloc, (size_t count, size_t size), (count, size))
-WRAP(void, realloc, (void *old, size_t size), (old, size))
-WRAP(void, reallocarray, (void *old, size_t count, size_t size), (old, count, size))
-WRAP(char, strdup, (const char *text), (text))
-WRAP(char, strndup, (const char *text, size_t most), (text, most))
+WRAP(void *, malloc, (size_t size), (size))
+WRAP(void *, calloc, (size_t count, size_t size), (count, size))
+WRAP(void *, realloc, (void *old, size_t size), (old, size))
+WRAP(void *, reallocarray, (void *old, size_t count, size_t size), (old, count, size))
+WRAP(char *, strdup, (const char *text), (text))
+WRAP(char *, strndup, (const char *text, size_t most), (text, most))
 
 /* ========================================================================== */
 
@@ -155,7 +155,7 @@ static void of_a_view(void **state)
 	char *expected = NULL;
 	unsigned char byte;
 	assert_int_equal(look(folder, "model.pt", &expected, &byte), 0);
-	assert_non_null(strstr(expected, "\"converted\""));
+	assert_true(expected && strstr(expected, "\"converted\""));
 	for (size_t next = 1, failed = true; failed; next++) {
 		char *description = NULL;
 		allocations = 0;
