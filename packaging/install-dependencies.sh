@@ -45,7 +45,7 @@ packages_of()
 		;;
 	package)
 		packages_of build
-		echo dpkg-dev
+		echo dpkg-dev file # CPack asks file(1) what to strip and what needs libraries
 		;;
 	arm)
 		echo qemu-user gcc-aarch64-linux-gnu libc6-dev-arm64-cross

@@ -7,7 +7,7 @@
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 is_root || skip "an ordinary user does not see packaging/"
-need cmake cpack dpkg-deb dpkg-shlibdeps pkg-config
+need cmake cpack file dpkg-deb dpkg-shlibdeps pkg-config
 project=$tests/..
 build=$work/packages
 root=$work/root
