@@ -5,6 +5,8 @@
 #ifndef CVQ_MOUNT_CONTEXT_H
 #define CVQ_MOUNT_CONTEXT_H
 
+#include <sys/types.h>
+
 #include "base/log.h"
 #include "mount/ahead.h"
 #include "mount/buffers.h"
@@ -22,6 +24,7 @@ struct cvq_context {
 	const struct cvq_mount_options *options;
 	char *source;     /* absolute */
 	char *mountpoint; /* absolute */
+	dev_t device;     /* of the view, once it is mounted */
 	struct cvq_log log;
 	struct cvq_census census;
 	/* Each looks after its own threads: */

@@ -161,19 +161,15 @@ static int mount_view(struct cvq_context *context, const struct stat *before,
 	if (err)
 		return fail(context, EXIT_MOUNT, context->options->mountpoint, &reason);
 
-	dev_t device;
 	struct cvq_entry root;
-	err = cvq_mountpoint_device(context->mountpoint, &device);
-	if (!err) {
-		cvq_view_set_mount(context->view, device, before);
-		err = cvq_view_lookup(context->view, "", &root);
-	}
+	cvq_view_set_mount(context->view, context->device, before);
+	err = cvq_view_lookup(context->view, "", &root);
 	err = err ? err : cvq_nodes_init(&context->nodes, &root);
 	if (!err) {
 		cvq_handles_init(&context->handles);
 		return 0;
 	}
-	cvq_session_end(*session);
+	cvq_session_end(context, *session);
 	cvq_explain(&reason, err, "mounting failed: %s (is /proc mounted?)",
 		    strerror(-err));
 	return fail(context, EXIT_MOUNT, context->options->mountpoint, &reason);
@@ -209,7 +205,7 @@ static int serve(struct cvq_context *context, struct fuse_session *session)
 	signal(SIGXFSZ, SIG_IGN);
 
 	if (cvq_ending_is_due(&context->ending)) {
-		cvq_session_end(session);
+		cvq_session_end(context, session);
 		cvq_ending_allow(&context->ending);
 		return EXIT_MOUNT;
 	}
@@ -222,7 +218,7 @@ static int serve(struct cvq_context *context, struct fuse_session *session)
 	}
 	if (!err)
 		err = cvq_session_serve(context, session);
-	cvq_session_end(session);
+	cvq_session_end(context, session);
 	if (!err)
 		return 0;
 	cvq_explain(&reason, err, "the view ended: %s (mount it again)", strerror(-err));

@@ -214,12 +214,3 @@ cvq_err cvq_fuse_check(struct cvq_reason *reason)
 				   "not installed (as root: apt install fuse3)");
 	return 0;
 }
-
-cvq_err cvq_mountpoint_device(const char *path, dev_t *device)
-{
-	struct cvq_mounted mounted;
-	cvq_err err = cvq_mounted_at(path, &mounted);
-	if (!err)
-		*device = mounted.device;
-	return err;
-}

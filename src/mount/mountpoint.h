@@ -31,9 +31,6 @@ cvq_err cvq_mountpoint_check(const char *path, const struct stat *source, bool n
 /* Whether this machine and this user can mount with FUSE at all. */
 cvq_err cvq_fuse_check(struct cvq_reason *reason);
 
-/* The device that is mounted at 'path', topmost.  -ENOENT if there is none. */
-cvq_err cvq_mountpoint_device(const char *path, dev_t *device);
-
 /* The directory of a path: "." if it has none, "/" for the root.  To be freed. */
 char *cvq_parent_path(const char *path);
 

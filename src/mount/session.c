@@ -160,7 +160,16 @@ cvq_err cvq_session_mount(struct cvq_context *context, struct fuse_session **ses
 	if (!*session)
 		return explain_failure(messages, reason);
 	fputs(messages, stderr); /* of -d, or a warning */
-	return 0;
+	struct cvq_mounted mounted;
+	cvq_err err = cvq_mounted_at(context->mountpoint, &mounted);
+	if (!err) {
+		context->device = mounted.device;
+		return 0;
+	}
+	fuse_session_unmount(*session);
+	fuse_session_destroy(*session);
+	return cvq_explain(reason, err, "mounting failed: %s (is /proc mounted?)",
+			   strerror(-err));
 }
 
 /* ========================================================================== */
@@ -205,8 +214,13 @@ cvq_err cvq_session_serve(struct cvq_context *context, struct fuse_session *sess
 	return err;
 }
 
-void cvq_session_end(struct fuse_session *session)
+void cvq_session_end(const struct cvq_context *context, struct fuse_session *session)
 {
-	fuse_session_unmount(session);
+	struct cvq_mounted mounted;
+	/* libfuse would unmount whatever is at the path.  (If it does not, it forgets to
+	 * free that; the process is about to end.) */
+	if (!cvq_mounted_at(context->mountpoint, &mounted) &&
+	    mounted.device == context->device)
+		fuse_session_unmount(session);
 	fuse_session_destroy(session);
 }

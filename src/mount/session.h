@@ -10,8 +10,8 @@
 #include "mount/fuse.h"
 
 /*
- * Makes a session and mounts it at context->mountpoint.  Returns 0, or a negative
- * errno with the reason and what to do; then nothing is mounted.
+ * Makes a session, mounts it at context->mountpoint and sets context->device.  Returns 0,
+ * or a negative errno with the reason and what to do; then nothing is mounted.
  */
 cvq_err cvq_session_mount(struct cvq_context *context, struct fuse_session **session,
 			  struct cvq_reason *reason);
@@ -22,7 +22,10 @@ cvq_err cvq_session_mount(struct cvq_context *context, struct fuse_session **ses
  */
 cvq_err cvq_session_serve(struct cvq_context *context, struct fuse_session *session);
 
-/* Unmounts what is still mounted, also under open files, and releases the session. */
-void cvq_session_end(struct fuse_session *session);
+/*
+ * Releases the session, and unmounts its view if that is still on top at the mountpoint,
+ * also under open files.  What others have mounted there stays.
+ */
+void cvq_session_end(const struct cvq_context *context, struct fuse_session *session);
 
 #endif

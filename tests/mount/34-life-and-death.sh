@@ -50,6 +50,34 @@ cmp - "$work/image.pt" <&5 || fail "a file open before a lazy unmount cannot be 
 exec 5<&-
 ended "a lazy unmount"
 
+# A daemon takes its own view away, and nothing that is at that place by then: a later
+# view, while somebody has a file of the first one open,
+mount_view
+first=$daemon
+exec 5<"$view/llm.pt"
+fusermount3 -u -z "$view"
+mount_view
+kill -TERM "$first"
+wait_for 20 has_ended "$first" || fail "a daemon with a file open survives SIGTERM"
+is_mounted "$view" || fail "the end of a daemon takes the view of another away"
+same "$work/image.pt" "$view/llm.pt"
+exec 5<&-
+unmount_view
+
+# nor what lies over the view; that is dead then, and cleared by the next one.
+if is_root; then
+	mount_view
+	mount -t tmpfs tmpfs "$view"
+	touch "$view/file"
+	kill -TERM "$daemon"
+	wait_for 20 has_ended "$daemon" || fail "a daemon whose view is hidden survives SIGTERM"
+	[ -e "$view/file" ] || fail "the end of a daemon takes away what is mounted over its view"
+	umount "$view"
+	mount_view
+	expect 1 "$(list_mounts | grep -cxF "$view")" "mounts at the view after a hidden one died"
+	unmount_view
+fi
+
 # In the foreground; what a shell starts in its background ignores SIGINT.
 env --default-signal=INT "$CVQ_MOUNT" -f "$original" "$view" >"$work/mount.out" 2>"$work/mount.err" &
 foreground=$!

@@ -120,6 +120,8 @@ reports=log_path=$work/sanitizer
 export ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}$reports
 export UBSAN_OPTIONS=${UBSAN_OPTIONS:+$UBSAN_OPTIONS:}$reports:print_stacktrace=1
 echo race:tzset_internal >"$work/suppressions" # glibc has a lock there of its own kind
+echo leak:fuse_session_mount >"$work/leaks" # libfuse frees the path only if it unmounts it
+export LSAN_OPTIONS=${LSAN_OPTIONS:+$LSAN_OPTIONS:}suppressions=$work/leaks:print_suppressions=0
 export TSAN_OPTIONS=${TSAN_OPTIONS:+$TSAN_OPTIONS:}$reports:exitcode=66:suppressions=$work/suppressions
 
 # --- What is mounted and running ------------------------------------------------
