@@ -2,9 +2,11 @@
 #include "base/mountinfo.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/sysmacros.h>
+#include <unistd.h>
 
 static bool is_octal(char c)
 {
@@ -44,7 +46,8 @@ static bool parse_line(char *line, char **mountpoint, struct cvq_mounted *mounte
 			return false;
 	unsigned device_major;
 	unsigned device_minor;
-	if (sscanf(fields[2], "%u:%u", &device_major, &device_minor) != 2 ||
+	if (sscanf(fields[0], "%d", &mounted->id) != 1 ||
+	    sscanf(fields[2], "%u:%u", &device_major, &device_minor) != 2 ||
 	    sscanf(type, " - %63s", mounted->type) != 1)
 		return false;
 	mounted->device = makedev(device_major, device_minor);
@@ -81,31 +84,50 @@ const char *cvq_mounts_next(struct cvq_mounts *mounts, struct cvq_mounted *mount
 	return NULL;
 }
 
-/* Of the mounts at 'path', or if that is NULL, of those of 'device', the last one. */
-static cvq_err find_last(const char *path, dev_t device, struct cvq_mounted *mounted)
+int cvq_mounted_id(int fd)
 {
+	char path[64];
+	char text[256];
+	int id;
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+	cleanup_fd int file = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t length = file < 0 ? -1 : read(file, text, sizeof(text) - 1);
+	if (length < 0)
+		return -errno;
+	text[length] = '\0';
+	const char *line = strstr(text, "mnt_id:");
+	return line && sscanf(line, "mnt_id: %d", &id) == 1 ? id : -ENOTSUP;
+}
+
+int cvq_mounted_hold(const char *path, struct cvq_mounted *mounted)
+{
+	cleanup_fd int root = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	if (root < 0)
+		return -errno;
+	int id = cvq_mounted_id(root);
+	if (id < 0)
+		return id;
 	cleanup_mounts struct cvq_mounts mounts;
 	cvq_err err = cvq_mounts_open(&mounts);
-	if (err)
-		return err;
-	struct cvq_mounted candidate;
 	const char *mountpoint;
-	err = -ENOENT;
-	while ((mountpoint = cvq_mounts_next(&mounts, &candidate)))
-		if (path ? strcmp(mountpoint, path) == 0 : candidate.device == device) {
-			*mounted = candidate;
-			err = 0;
-		}
-	return err;
+	while (!err && (mountpoint = cvq_mounts_next(&mounts, mounted)))
+		if (mounted->id == id) /* of 'path', or of what that lies in */
+			return strcmp(mountpoint, path) == 0 ? steal_fd(root) : -ENOENT;
+	return err ? err : -ENOENT;
 }
 
 cvq_err cvq_mounted_at(const char *path, struct cvq_mounted *mounted)
 {
-	/* What is mounted later is listed later: the last one is on top. */
-	return find_last(path, 0, mounted);
+	cleanup_fd int root = cvq_mounted_hold(path, mounted);
+	return root < 0 ? root : 0;
 }
 
 cvq_err cvq_mounted_as(dev_t device, struct cvq_mounted *mounted)
 {
-	return find_last(NULL, device, mounted);
+	cleanup_mounts struct cvq_mounts mounts;
+	cvq_err err = cvq_mounts_open(&mounts);
+	while (!err && cvq_mounts_next(&mounts, mounted))
+		if (mounted->device == device)
+			return 0;
+	return err ? err : -ENOENT;
 }

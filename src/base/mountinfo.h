@@ -16,6 +16,7 @@
 #define CVQ_SUBTYPE "cvq-mount"
 
 struct cvq_mounted {
+	int id; /* given to another once it is gone */
 	dev_t device;
 	char type[64]; /* such as "fuse." CVQ_SUBTYPE */
 	bool whole;    /* not a bind mount of some folder in the file system */
@@ -40,12 +41,22 @@ void cvq_mounts_close(struct cvq_mounts *mounts);
 const char *cvq_mounts_next(struct cvq_mounts *mounts, struct cvq_mounted *mounted);
 
 /*
- * Finds the topmost file system that is mounted at the absolute path 'path'.
- * Returns 0, -ENOENT if nothing is mounted there, or another negative errno.
+ * Finds what is mounted at the absolute path 'path': on top there, and not hidden by what
+ * is mounted above it.  Returns 0, -ENOENT if nothing is, or another negative errno.
  */
 cvq_err cvq_mounted_at(const char *path, struct cvq_mounted *mounted);
 
-/* Finds the file system of that device, wherever it is mounted.  Results as above. */
+/*
+ * The same, and returns a descriptor (O_PATH) of its root, to be closed, instead of 0.
+ * While that is open no other mount gets its id or device.
+ */
+int cvq_mounted_hold(const char *path, struct cvq_mounted *mounted);
+
+/* The id of the mount that the descriptor is in, or a negative errno. */
+int cvq_mounted_id(int fd);
+
+/* Finds the file system of that device, wherever it is mounted: 0, -ENOENT if it is not,
+ * or another negative errno. */
 cvq_err cvq_mounted_as(dev_t device, struct cvq_mounted *mounted);
 
 #endif

@@ -3,11 +3,13 @@
 
 #include <errno.h>
 #include <spawn.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/wait.h>
 
 #include "base/cleanup.h"
+#include "base/mountinfo.h"
 #include "base/program.h"
 
 static cvq_err unmount_by_helper(const char *path)
@@ -34,9 +36,16 @@ static cvq_err unmount_by_helper(const char *path)
 	return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : -EPERM;
 }
 
-cvq_err cvq_unmount(const char *path)
+cvq_err cvq_unmount(int root, const char *path)
 {
-	if (umount2(path, MNT_DETACH | UMOUNT_NOFOLLOW) == 0)
+	char link[64];
+	struct cvq_mounted mounted;
+	/* A path leads to whatever is mounted there by then; this link to 'root' alone. */
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", root);
+	if (umount2(link, MNT_DETACH) == 0)
 		return 0;
-	return errno == EPERM ? unmount_by_helper(path) : -errno;
+	cvq_err err = -errno;
+	if (cvq_mounted_at(path, &mounted) || mounted.id != cvq_mounted_id(root))
+		return 0;
+	return err == -EPERM ? unmount_by_helper(path) : err;
 }

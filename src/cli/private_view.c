@@ -304,8 +304,13 @@ static void await_end(pid_t daemon)
 static void remove_view(const struct cvq_private_view *view)
 {
 	struct cvq_mounted mounted;
-	if (cvq_mounted_at(view->path, &mounted) == 0)
-		cvq_unmount(view->path);
+	cvq_err err = 0;
+	int root;
+	/* COMMAND may have mounted something over it. */
+	while (!err && (root = cvq_mounted_hold(view->path, &mounted)) >= 0) {
+		err = cvq_unmount(root, view->path);
+		close(root);
+	}
 	remove_folder(view);
 }
 

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/mountinfo.h"
 #include "base/threads.h"
 #include "base/unmount.h"
 #include "mount/context.h"
@@ -40,6 +41,17 @@ static void close_stdout(void)
 		dup2(null, STDOUT_FILENO);
 }
 
+/* The view, and nothing that somebody has mounted over it. */
+static cvq_err unmount(const struct cvq_context *context)
+{
+	struct cvq_mounted mounted;
+	cleanup_fd int root = cvq_mounted_hold(context->mountpoint, &mounted);
+	if (root < 0)
+		return root;
+	return mounted.device == context->device ? cvq_unmount(root, context->mountpoint)
+						 : -EBUSY;
+}
+
 static void *watch(void *data)
 {
 	struct cvq_context *context = data;
@@ -47,7 +59,7 @@ static void *watch(void *data)
 
 	await_end(context->options->lifeline);
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before);
-	cvq_err err = cvq_unmount(context->mountpoint);
+	cvq_err err = unmount(context);
 	if (err) {
 		cvq_log(&context->log, CVQ_LOG_ERROR,
 			"%s: the view cannot be unmounted: %s (do it: fusermount3 -u)",

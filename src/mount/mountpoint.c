@@ -88,14 +88,19 @@ cvq_err cvq_mountpoint_resolve(const char *given, char **path, struct cvq_reason
 /*                                 Dead mounts                                */
 /* ========================================================================== */
 
+static bool is_fuse(const struct cvq_mounted *mounted)
+{
+	return strncmp(mounted->type, "fuse", 4) == 0;
+}
+
 /*
- * Whether the file system at 'path' has lost its daemon.  Attributes may come from
+ * Whether the file system that 'root' is in has lost its daemon.  Attributes may come from
  * the kernel's cache; the numbers of statfs(2) never do.
  */
-static bool is_dead(const char *path)
+static bool is_dead(int root)
 {
 	struct statfs numbers;
-	return statfs(path, &numbers) && (errno == ENOTCONN || errno == ECONNABORTED);
+	return fstatfs(root, &numbers) && (errno == ENOTCONN || errno == ECONNABORTED);
 }
 
 cvq_err cvq_mountpoint_clear(const char *path, struct cvq_reason *reason)
@@ -103,15 +108,16 @@ cvq_err cvq_mountpoint_clear(const char *path, struct cvq_reason *reason)
 	struct cvq_mounted mounted;
 
 	for (int i = 0; i < MOST_DEAD_MOUNTS; i++) {
-		if (cvq_mounted_at(path, &mounted) ||
-		    strncmp(mounted.type, "fuse", 4) != 0 || !is_dead(path))
+		/* Held, what is unmounted is what was found dead. */
+		cleanup_fd int root = cvq_mounted_hold(path, &mounted);
+		if (root < 0 || !is_fuse(&mounted) || !is_dead(root))
 			return 0;
 		if (!cvq_mounted_is_view(&mounted))
 			return cvq_explain(reason, -ENOTCONN,
 					   "a dead mount of another program is there "
 					   "(unmount it: fusermount3 -u %s)",
 					   advisable(path));
-		cvq_err err = cvq_unmount(path);
+		cvq_err err = cvq_unmount(root, path);
 		if (err)
 			return cvq_explain(reason, err,
 					   "a dead view is there and cannot be cleared: %s "

@@ -110,6 +110,20 @@ mkdir "$work/a view"
 check_view "$work/a view"
 unmount "$work/a view"
 
+# Where a view is hidden, with the folder that it is in, nothing is mounted.
+if is_root; then
+	mkdir -p "$work/place/inner" "$work/other/inner"
+	mount_at "$original" "$work/place/inner"
+	mount --bind "$work/other" "$work/place"
+	mount_at "$original" "$work/place/inner" --dtype bf16
+	expect_state converted "$work/place/inner/llm.pt"
+	fusermount3 -u "$work/place/inner"
+	wait_for 20 has_ended "$daemon" || fail "a daemon outlives its view that hid another"
+	umount "$work/place"
+	check_view "$work/place/inner"
+	unmount "$work/place/inner"
+fi
+
 # A view of a view.
 mount_view
 mkdir "$work/second"

@@ -282,6 +282,12 @@ for place in "" "${in_place[@]}"; do
 	nothing_left "signals at any moment ($place)"
 done
 
+# What COMMAND has mounted over the view goes with it.
+if is_root; then
+	run 5 "$original" -- sh -c 'mount -t tmpfs tmpfs {}; exit 5'
+	nothing_left "a mount over the view"
+fi
+
 # What is ignored stays ignored.
 (
 	trap '' HUP USR1
