@@ -176,17 +176,31 @@ static cvq_err check_for_user(const char *path, const struct stat *attributes,
 	return 0;
 }
 
+/* 'mounted' is what hides the mountpoint, or NULL. */
+static cvq_err explain_hidden(cvq_err err, const char *path,
+			      const struct cvq_mounted *mounted, struct cvq_reason *reason)
+{
+	/* Nobody but its user, not even root, is told whether its daemon lives. */
+	if (err == -EACCES && mounted && is_fuse(mounted))
+		return cvq_explain(reason, err,
+				   "another user has mounted something there (as that "
+				   "user: fusermount3 -u %s; or as root, if its program is "
+				   "dead: umount -l)",
+				   advisable(path));
+	return cvq_explain(reason, err, "%s (choose another directory)", strerror(-err));
+}
+
 cvq_err cvq_mountpoint_check(const char *path, const struct stat *source, bool nonempty,
 			     struct stat *before, struct cvq_reason *reason)
 {
+	struct cvq_mounted mounted;
+	bool is_mounted = cvq_mounted_at(path, &mounted) == 0;
 	if (stat(path, before))
-		return cvq_explain(reason, -errno, "%s (choose another directory)",
-				   strerror(errno));
+		return explain_hidden(-errno, path, is_mounted ? &mounted : NULL, reason);
 	if (!S_ISDIR(before->st_mode))
 		return cvq_explain(reason, -ENOTDIR,
 				   "it is not a directory (choose an empty directory)");
-	struct cvq_mounted mounted;
-	if (cvq_mounted_at(path, &mounted) == 0 && cvq_mounted_is_view(&mounted))
+	if (is_mounted && cvq_mounted_is_view(&mounted))
 		return cvq_explain(reason, -EBUSY,
 				   "a view is mounted there already (unmount it first: "
 				   "fusermount3 -u %s)",

@@ -138,3 +138,17 @@ expect 1 "$(list_mounts | grep -cxF "$view")" "mounts at the view after two died
 same "$work/image.pt" "$view/llm.pt"
 unmount_view
 [ -z "$(ls -A "$view")" ] || fail "something is left at the mountpoint"
+
+# What another user has mounted may live, though nobody answers us: it stays.
+if is_root; then
+	exec 5<>/dev/fuse
+	mount -i -t fuse -o fd=5,rootmode=40000,user_id=65534,group_id=65534 none "$view"
+	exec 5<&-
+	status=0
+	"$CVQ_MOUNT" "$original" "$view" 2>"$work/refused" || status=$?
+	expect 4 "$status" "exit code for a place where another user has mounted something"
+	[[ $(cat "$work/refused") == "cvq-mount: $view: another user has mounted something there ("*"fusermount3 -u $view;"*")" ]] ||
+		fail "of what another user has mounted it says: $(cat "$work/refused")"
+	is_mounted "$view" || fail "what another user has mounted is taken away"
+	umount -l "$view"
+fi
