@@ -204,12 +204,16 @@ static int serve(struct cvq_context *context, struct fuse_session *session)
 	/* A limit of file sizes is to fail the inflating of one file, not the view. */
 	signal(SIGXFSZ, SIG_IGN);
 
-	if (cvq_ending_is_due(&context->ending)) {
+	bool is_due = cvq_ending_is_due(&context->ending);
+	if (!is_due) {
+		announce(context); /* which may wait for who reads it */
+		is_due = cvq_ending_is_due(&context->ending);
+	}
+	if (is_due) {
 		cvq_session_end(context, session);
 		cvq_ending_allow(&context->ending);
 		return EXIT_MOUNT;
 	}
-	announce(context);
 	if (fuse_daemonize(stay))
 		err = -errno;
 	if (!err) {

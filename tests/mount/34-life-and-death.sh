@@ -121,6 +121,21 @@ expect 143 "$status" "the end of a cvq-mount that got SIGTERM while it mounted"
 expect "" "$(cat "$work/out")" "what it says"
 ! is_mounted "$view" || fail "the view survives SIGTERM while it is mounted"
 
+# Nor one that comes while it waits to say so, here to a pipe that is full.
+mkfifo "$work/full"
+exec 6<>"$work/full"
+dd if=/dev/zero of="$work/full" bs=4096 oflag=nonblock 2>"$work/dd" || true
+"$CVQ_MOUNT" "$original" "$view" >"$work/full" 6<&- &
+starter=$!
+wait_for 20 is_mounted "$view" || fail "a full pipe keeps it from mounting"
+wait_for 5 grep -q pipe_write "/proc/$starter/wchan" || true # a kernel may not tell
+kill -TERM "$starter"
+exec 6<&-
+status=0
+wait "$starter" || status=$?
+expect 143 "$status" "the end of a cvq-mount that got SIGTERM while it spoke"
+! is_mounted "$view" || fail "the view survives SIGTERM while cvq-mount speaks"
+
 # With its streams closed from the start.
 timeout 60 "$CVQ_MOUNT" "$original" "$view" <&- >&- 2>&- || fail "closed streams are too much"
 same "$work/image.pt" "$view/llm.pt"
