@@ -181,8 +181,10 @@ static void announce(struct cvq_context *context)
 	char source[CVQ_HUMAN_SIZE];
 	char view[CVQ_HUMAN_SIZE];
 
-	printf("%s on %s: %s%llu file%s converted (%s -> %s), %llu passed through\n",
-	       context->options->source, context->options->mountpoint,
+	cvq_put_readable(stdout, context->options->source);
+	fputs(" on ", stdout);
+	cvq_put_readable(stdout, context->options->mountpoint);
+	printf(": %s%llu file%s converted (%s -> %s), %llu passed through\n",
 	       census->complete ? "" : "at least ", (unsigned long long)census->converted,
 	       census->converted == 1 ? "" : "s",
 	       cvq_human_size(census->source_bytes, source),

@@ -9,7 +9,7 @@ torch fixed_image "$work/image.pt"
 
 # shellcheck disable=SC2016 # none of them is to be expanded
 odd=('模型 1,final' ' leading' 'trailing ' 'a,b' 'a\,b' $'two\nlines' $'tab\t' 'back\slash' '\040'
-	"it's" '"quoted"' '%s%n' '-o' '#hash' '$HOME `id` ;' '*?[a]' '!' 'a:b=c' $'\xff\xfe' $'mod\xe8le')
+	$'red\e[31m' "it's" '"quoted"' '%s%n' '-o' '#hash' '$HOME `id` ;' '*?[a]' '!' 'a:b=c' $'\xff\xfe' $'mod\xe8le')
 
 # --- Of files and folders -------------------------------------------------------
 
@@ -73,6 +73,8 @@ for name in "${odd[@]}" "$(longest 255 '')"; do
 	mkdir "$work/sources/$name" "$work/views/$name"
 	cp "$work/model" "$work/sources/$name/llm.pt"
 	mount_at "$work/sources/$name" "$work/views/$name"
+	expect 1 "$(wc -l <"$work/mount.out")" "lines of the summary ($summary)"
+	! grep -q '[[:cntrl:]]' "$work/mount.out" || fail "a terminal obeys the summary: $summary"
 	check_mount "$work/views/$name"
 	(cd "$work/views" && "$CVQ_MOUNT" -o noauto,x-systemd.automount -- "../sources/$name" "$name") \
 		>"$work/mount.out" || fail "'$name' cannot be mounted by a relative name"
