@@ -99,7 +99,7 @@ static json_t *describe_patterns(const struct cvq_globs *globs)
 {
 	json_t *patterns = json_array();
 	for (size_t i = 0; i < globs->count; i++)
-		json_array_append_new(patterns, json_string(globs->patterns[i]));
+		json_array_append_new(patterns, cvq_json_text(globs->patterns[i]));
 	return patterns;
 }
 
@@ -108,7 +108,10 @@ static json_t *describe_aliases(const struct cvq_aliases *aliases)
 	json_t *object = json_object();
 	for (size_t i = 0; i < aliases->count; i++) {
 		const struct cvq_alias *alias = &aliases->list[i];
-		json_object_set_new(object, alias->path, cvq_json_text(alias->target));
+		json_t *name = cvq_json_text(alias->path);
+		json_object_set_new(object, json_string_value(name),
+				    cvq_json_text(alias->target));
+		json_decref(name);
 	}
 	return object;
 }

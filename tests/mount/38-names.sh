@@ -43,6 +43,8 @@ for file in "$view/hift "*; do
 	same "$work/model" "$file"
 done
 expect_state converted "$view/.pt"
+[[ $(status_of "$view" options) == *"'*?*'"* ]] ||
+	fail "a pattern is not in the options: $(status_of "$view" options)"
 expect_state passthrough "$view/upper.PT"
 [ ! -e "$view/$(longest 255 x)" ] || fail "a name that is not there is there"
 ! stat "$view/$(longest 256 x)" 2>"$work/stat" || fail "a name of 256 bytes is there"
@@ -56,6 +58,12 @@ exec 5<&-
 [[ $(status_of "$view" last_error) == *"modified while it was open"* ]] ||
 	fail "the last error is: $(status_of "$view" last_error)"
 unmount_view
+printf '[alias]\n\xfd.pt = .pt\n' >"$config"
+mount_view
+[[ $(status_of "$view" options) == *"'alias': {'?.pt': '.pt'}"* ]] ||
+	fail "an alias is not in the options: $(status_of "$view" options)"
+unmount_view
+: >"$config"
 rm -r "${original:?}"/* "$original/.pt"
 
 # --- Of sources and mountpoints -------------------------------------------------
