@@ -147,12 +147,13 @@ static const struct own_option {
  * a view: it is always read-only, without devices and without set-user-id programs.
  */
 static const char *const ignored_options[] = {
-	"ro",       "rw",         "defaults",    "auto",          "noauto",   "user",
-	"nouser",   "users",      "owner",       "group",         "nofail",   "_netdev",
-	"dev",      "nodev",      "suid",        "nosuid",        "exec",     "sync",
-	"async",    "dirsync",    "atime",       "noatime",       "diratime", "nodiratime",
-	"relatime", "norelatime", "strictatime", "nostrictatime", "lazytime", "nolazytime",
-	"subtype",  "comment",
+	"ro",        "rw",         "defaults",    "auto",          "noauto",   "user",
+	"nouser",    "users",      "owner",       "group",         "nofail",   "_netdev",
+	"dev",       "nodev",      "suid",        "nosuid",        "exec",     "sync",
+	"async",     "dirsync",    "atime",       "noatime",       "diratime", "nodiratime",
+	"relatime",  "norelatime", "strictatime", "nostrictatime", "lazytime", "nolazytime",
+	"iversion",  "noiversion", "mand",        "nomand",        "silent",   "loud",
+	"symfollow", "subtype",    "comment",
 };
 
 static bool is_ignored(const char *name)

@@ -93,6 +93,7 @@ static void test_wrong_usage(void **state)
 		{"-x a b", "-x: there is no such option"},
 		{"-fx a b", "-x: there is no such option"},
 		{"-o bogus a b", "bogus: there is no such option"},
+		{"-o ro,nosymfollow a b", "nosymfollow: there is no such option"},
 		{"-o allow_other,bogus=1 a b", "bogus: there is no such option"},
 		{"a b -o", "-o: a value is missing"},
 		{"a b --dtype", "--dtype: a value is missing"},
@@ -188,7 +189,8 @@ static void test_options_of_mount_are_accepted(void **state)
 	struct cvq_mount_options options;
 	parse_right(&options, "a b -o rw,ro,defaults,noauto,user,users,nofail,_netdev,dev,"
 			      "nodev,suid,nosuid,exec,relatime,noatime,x-systemd.automount,"
-			      "x-gvfs-hide,comment=hello,,subtype=cvq-mount");
+			      "x-gvfs-hide,comment=hello,,subtype=cvq-mount,silent,loud,"
+			      "iversion,noiversion,mand,nomand,symfollow");
 	assert_false(options.noexec || options.check);
 	cvq_mount_options_release(&options);
 
