@@ -161,10 +161,10 @@ static int check_files(struct conversion *conversion)
 		struct cvq_listed *listed = &conversion->listing.items[i];
 		if (!cvq_listed_is_file(listed))
 			continue;
-		int fd = cvq_listed_open(conversion->view, listed);
-		if (fd < 0)
-			return fail_source(conversion, listed->path, fd);
-		close(fd);
+		cleanup_content struct cvq_content content;
+		cvq_err err = cvq_listed_open(conversion->view, listed, &content);
+		if (err)
+			return fail_source(conversion, listed->path, err);
 	}
 	return CVQ_EXIT_DONE;
 }
@@ -259,18 +259,19 @@ static bool report(void *context, uint64_t written)
 
 /* '*reading_failed': it is the source's fault. */
 static cvq_err write_content(struct conversion *conversion, const struct cvq_listed *listed,
-			     int from, int to, bool *reading_failed)
+			     const struct cvq_content *content, int to,
+			     bool *reading_failed)
 {
 	const struct cvq_entry *entry = &listed->entry;
-	const struct cvq_source source = {.fd = from};
+	const struct cvq_source source = {.fd = content->fd};
 	const struct cvq_write_watch watch = {report, conversion};
-	cvq_err err = cvq_entry_converted(entry)
-			      ? cvq_image_write(entry->verdict->image, &source, to, &watch,
-						reading_failed)
-			      : cvq_copy(&source, entry->version.size, to, &watch,
-					 reading_failed);
+	cvq_err err = content->image ? cvq_image_write(content->image, &source, to, &watch,
+						       reading_failed)
+				     : cvq_copy(&source, entry->version.size, to, &watch,
+						reading_failed);
 	struct stat now;
-	if (!err && (fstat(from, &now) || !cvq_version_unmodified(&entry->version, &now))) {
+	if (!err &&
+	    (fstat(source.fd, &now) || !cvq_version_unmodified(&entry->version, &now))) {
 		*reading_failed = true;
 		err = -ESTALE;
 	}
@@ -279,16 +280,17 @@ static cvq_err write_content(struct conversion *conversion, const struct cvq_lis
 
 static int write_file(struct conversion *conversion, struct cvq_listed *listed)
 {
-	cleanup_fd int from = cvq_listed_open(conversion->view, listed);
-	if (from < 0)
-		return fail_source(conversion, listed->path, from);
+	cleanup_content struct cvq_content content;
+	cvq_err err = cvq_listed_open(conversion->view, listed, &content);
+	if (err)
+		return fail_source(conversion, listed->path, err);
 	cleanup_output struct cvq_output output;
-	cvq_err err = cvq_output_begin(&output, conversion->folder, listed->path);
+	err = cvq_output_begin(&output, conversion->folder, listed->path);
 	if (err)
 		return fail_output(conversion, listed->path, -err);
 	cvq_progress_file(&conversion->progress, listed->path);
 	bool reading_failed;
-	err = write_content(conversion, listed, from, output.fd, &reading_failed);
+	err = write_content(conversion, listed, &content, output.fd, &reading_failed);
 	if (err == -ECANCELED && !reading_failed)
 		return 128 + stopped_by;
 	if (!err)

@@ -67,8 +67,7 @@ static void add_file(struct cvq_table *table, const struct cvq_listed *listed)
 	const bool converted = cvq_entry_converted(entry);
 	char before[CVQ_HUMAN_SIZE], after[CVQ_HUMAN_SIZE], storages[64] = "-";
 	if (converted) {
-		const struct cvq_image_summary *summary =
-			cvq_image_summary(entry->verdict->image);
+		const struct cvq_image_summary *summary = &entry->verdict->summary;
 		snprintf(storages, sizeof(storages), "%" PRIu64 "/%" PRIu64,
 			 summary->converted_storages, summary->storages);
 	}
@@ -341,7 +340,7 @@ static int inspect_file(const struct cvq_arguments *arguments,
 		code = arguments->json ? cvq_json_print(describe_inspection(&inspection),
 							CVQ_EXIT_DONE)
 				       : print_file(&inspection);
-	cvq_image_free(inspection.image);
+	cvq_image_unref(inspection.image);
 	cvq_selection_release(&inspection.selection);
 	cvq_checkpoint_free(inspection.checkpoint);
 	return code;

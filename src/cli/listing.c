@@ -139,11 +139,12 @@ int cvq_listing_none_converts(const char *directory, const struct cvq_policy *po
 			     so);
 }
 
-int cvq_listed_open(struct cvq_view *view, struct cvq_listed *listed)
+cvq_err cvq_listed_open(struct cvq_view *view, struct cvq_listed *listed,
+			struct cvq_content *content)
 {
-	int fd = cvq_view_open_file(view, listed->path, &listed->entry);
-	if (fd != -ESTALE || listed->entry.version.at_rest)
-		return fd;
+	cvq_err err = cvq_view_open_file(view, listed->path, &listed->entry, content);
+	if (err != -ESTALE || listed->entry.version.at_rest)
+		return err;
 	struct cvq_entry again;
 	if (cvq_view_lookup(view, listed->path, &again))
 		return -ESTALE;
@@ -156,5 +157,5 @@ int cvq_listed_open(struct cvq_view *view, struct cvq_listed *listed)
 	}
 	cvq_entry_release(&listed->entry);
 	listed->entry = again;
-	return cvq_view_open_file(view, listed->path, &listed->entry);
+	return cvq_view_open_file(view, listed->path, &listed->entry, content);
 }

@@ -43,6 +43,7 @@ void cvq_listing_release(struct cvq_listing *listing);
  * Opens the file that was listed, as cvq_view_open_file(); one that has only come to
  * rest since (see version.h) is looked at again before.
  */
-int cvq_listed_open(struct cvq_view *view, struct cvq_listed *listed);
+cvq_err cvq_listed_open(struct cvq_view *view, struct cvq_listed *listed,
+			struct cvq_content *content);
 
 #endif

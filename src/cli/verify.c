@@ -54,10 +54,11 @@ static const char usage[] =
 static int verify_file(struct cvq_verification *verification, struct cvq_view *view,
 		       struct cvq_listed *listed, struct cvq_subject *subject)
 {
-	cleanup_fd int fd = cvq_listed_open(view, listed);
-	if (fd < 0)
-		return cvq_verify_fail(subject->source_path, fd);
-	subject->fd = fd;
+	cleanup_content struct cvq_content content;
+	cvq_err err = cvq_listed_open(view, listed, &content);
+	if (err)
+		return cvq_verify_fail(subject->source_path, err);
+	subject->content = &content;
 	subject->version = &listed->entry.version;
 	subject->verdict = listed->entry.verdict;
 	return cvq_verify_subject(verification, subject);

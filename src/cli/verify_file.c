@@ -64,7 +64,7 @@ static cvq_err open_checkpoints(const struct cvq_subject *subject,
 				struct cvq_reason *fault)
 {
 	struct cvq_reason why;
-	source->source = (struct cvq_source){.fd = subject->fd};
+	source->source = (struct cvq_source){.fd = subject->content->fd};
 	view->source = counterpart->source;
 	cvq_err err = cvq_checkpoint_open(&source->source, subject->version->size,
 					  &source->checkpoint, &why);
@@ -82,7 +82,7 @@ static cvq_err open_checkpoints(const struct cvq_subject *subject,
 static cvq_err check_unmodified(const struct cvq_subject *subject)
 {
 	struct stat now;
-	if (fstat(subject->fd, &now))
+	if (fstat(subject->content->fd, &now))
 		return -errno;
 	return cvq_version_unmodified(subject->version, &now) ? 0 : -ESTALE;
 }
@@ -129,11 +129,11 @@ static cvq_err verify_image(struct cvq_verification *verification,
 			    const struct cvq_subject *subject,
 			    struct cvq_verified *verified)
 {
-	const struct cvq_source source = {.fd = subject->fd};
-	struct image_source image = {subject->verdict->image, &source};
+	const struct cvq_source source = {.fd = subject->content->fd};
+	struct image_source image = {subject->content->image, &source};
 	const struct counterpart counterpart = {
 		.source = {.fd = -1, .read = read_image, .context = &image},
-		.size = cvq_image_summary(image.image)->view_size,
+		.size = subject->verdict->summary.view_size,
 	};
 	return verify_checkpoint(verification, subject, &counterpart, verified);
 }
@@ -149,7 +149,7 @@ static cvq_err find_difference(struct cvq_verification *verification,
 			       const struct counterpart *counterpart, uint64_t *differs,
 			       cvq_err *view_error)
 {
-	const struct cvq_source source = {.fd = subject->fd};
+	const struct cvq_source source = {.fd = subject->content->fd};
 	cleanup_free uint8_t *pieces = malloc(2 * PIECE_BYTES);
 	uint8_t *ours = pieces, *theirs = pieces + PIECE_BYTES;
 	uint64_t size = subject->version->size;
@@ -254,7 +254,7 @@ int cvq_verify_subject(struct cvq_verification *verification,
 	struct cvq_verified verified = {
 		.path = subject->path,
 		.where = subject->view_path ? subject->view_path : subject->source_path,
-		.converted = subject->verdict->image != NULL,
+		.converted = subject->verdict->converted,
 		.reason = subject->verdict->reason,
 	};
 	cvq_progress_file(&verification->progress, subject->path);
@@ -280,26 +280,27 @@ int cvq_verify_path(struct cvq_verification *verification, struct cvq_subject *s
 		    bool is_single)
 {
 	/* Not to be kept waiting by a fifo: */
-	cleanup_fd int fd =
+	cleanup_content struct cvq_content content = CVQ_NO_CONTENT;
+	content.fd =
 		open(subject->source_path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-	const struct cvq_source source = {.fd = fd};
+	const struct cvq_source source = {.fd = content.fd};
 	struct cvq_reason reason;
 	struct cvq_verdict *verdict = NULL;
 	struct stat attributes;
-	cvq_err err = fd < 0 || fstat(fd, &attributes) ? -errno : 0;
+	cvq_err err = source.fd < 0 || fstat(source.fd, &attributes) ? -errno : 0;
 	if (!err && is_kept(verification->policy, subject->path, is_single, &reason))
 		err = cvq_verdict_create(NULL, reason.text, &verdict);
 	else if (!err)
 		err = cvq_decide_content(&source, verification->policy, &attributes,
-					 &verdict);
+					 &verdict, &content.image);
 	if (err)
 		return cvq_verify_fail(subject->source_path, err);
 	const struct cvq_version version = cvq_version_of(&attributes);
-	subject->fd = fd;
+	subject->content = &content;
 	subject->version = &version;
 	subject->verdict = verdict;
 	int code;
-	if (is_single && !subject->view_path && !verdict->image)
+	if (is_single && !subject->view_path && !verdict->converted)
 		code = cvq_fail_with(CVQ_EXIT_SOURCE, subject->source_path,
 				     "it does not convert, nothing is verified: %s",
 				     verdict->reason);

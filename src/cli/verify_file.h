@@ -7,6 +7,7 @@
 
 #include "cli/progress.h"
 #include "cli/report.h"
+#include "view/content.h"
 #include "view/verdict.h"
 
 struct cvq_verification {
@@ -21,7 +22,7 @@ struct cvq_subject {
 	const char *path;        /* relative to both sides; of a single file its name */
 	const char *source_path; /* the file's own ... */
 	const char *view_path;   /* ... and its counterpart's; NULL: there is no view */
-	int fd;                  /* of the source */
+	const struct cvq_content *content;
 	const struct cvq_version *version;
 	const struct cvq_verdict *verdict;
 };

@@ -21,9 +21,16 @@
 
 static const bool machine_is_big_endian = __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__;
 
-void cvq_image_free(struct cvq_image *image)
+struct cvq_image *cvq_image_ref(struct cvq_image *image)
 {
-	if (!image)
+	atomic_fetch_add_explicit(&image->references, 1, memory_order_relaxed);
+	return image;
+}
+
+void cvq_image_unref(struct cvq_image *image)
+{
+	if (!image ||
+	    atomic_fetch_sub_explicit(&image->references, 1, memory_order_acq_rel) > 1)
 		return;
 	for (size_t i = 0; i < image->conversion_count; i++)
 		cvq_checksums_forget(&image->conversions[i]);

@@ -19,6 +19,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "base/cleanup.h"
 #include "base/error.h"
 #include "base/source.h"
 #include "policy/policy.h"
@@ -56,8 +57,17 @@ cvq_err cvq_image_plan_selected(struct cvq_checkpoint *checkpoint, uint64_t size
 				const struct cvq_policy *policy, struct cvq_image **image,
 				struct cvq_reason *reason);
 
-/* NULL is allowed. */
-void cvq_image_free(struct cvq_image *image);
+/* An image is made with one reference.  Thread-safe; the last cvq_image_unref() frees, NULL
+ * is allowed there. */
+struct cvq_image *cvq_image_ref(struct cvq_image *image);
+void cvq_image_unref(struct cvq_image *image);
+
+static inline void cvq_image_cleanup(struct cvq_image **image)
+{
+	cvq_image_unref(*image);
+}
+
+#define cleanup_image cvq_cleanup(cvq_image_cleanup)
 
 const struct cvq_image_summary *cvq_image_summary(const struct cvq_image *image);
 

@@ -58,6 +58,7 @@ struct cvq_conversion {
 };
 
 struct cvq_image {
+	_Atomic uint32_t references;
 	struct cvq_image_summary summary;
 	cvq_convert_function *convert;
 	enum cvq_checksum checksum;

@@ -100,6 +100,7 @@ static struct cvq_image *new_image(const struct cvq_policy *policy, uint64_t sou
 	struct cvq_image *image = calloc(1, sizeof(*image));
 	if (!image)
 		return NULL;
+	atomic_init(&image->references, 1);
 	image->summary.source_size = source_size;
 	image->convert =
 		cvq_kernel_function(cvq_kernel_best(), policy->dtype, policy->overflow);
@@ -121,7 +122,7 @@ cvq_err cvq_image_plan_selected(struct cvq_checkpoint *checkpoint, uint64_t size
 	cvq_err err = planning.layout.image ? plan(&planning, selection) : -ENOMEM;
 	free(planning.edits);
 	if (err) {
-		cvq_image_free(planning.layout.image);
+		cvq_image_unref(planning.layout.image);
 		return err;
 	}
 	*image = planning.layout.image;

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "mount/ahead.h"
 
-#include <fcntl.h>
 #include <unistd.h>
 
 #include "mount/context.h"
@@ -47,14 +46,13 @@ static unsigned most_now(const struct cvq_ahead *ahead)
 struct cvq_run cvq_ahead_note(struct cvq_ahead *ahead, const struct cvq_handle *handle,
 			      uint64_t offset, size_t length)
 {
-	struct cvq_run run = {.fd = -1};
+	struct cvq_run run = {.content = CVQ_NO_CONTENT};
 	count_this_thread(ahead);
 	run.stream = cvq_streams_note(&ahead->streams, most_now(ahead), handle->node->id,
 				      offset, length);
 	if (!run.stream)
 		return run;
-	run.fd = fcntl(handle->fd, F_DUPFD_CLOEXEC, 0);
-	if (run.fd < 0) {
+	if (cvq_content_copy(&handle->content, &run.content)) {
 		cvq_stream_stop(&ahead->streams, run.stream);
 		run.stream = NULL;
 		return run;
@@ -69,10 +67,10 @@ static bool store_piece(struct cvq_context *context, const struct cvq_run *run,
 			void *buffer, uint64_t start, size_t length)
 {
 	const struct cvq_entry *entry = &run->node->entry;
-	if (!cvq_entry_is_at_hand(entry, length, start))
+	if (!cvq_content_is_at_hand(&run->content, length, start))
 		return true;
-	ssize_t got =
-		cvq_view_read(context->view, entry, run->fd, buffer, length, start, NULL);
+	ssize_t got = cvq_view_read(context->view, entry, &run->content, buffer, length,
+				    start, NULL);
 	if (got != (ssize_t)length)
 		return false; /* who asks for it will be told why */
 	struct fuse_bufvec bytes = FUSE_BUFVEC_INIT(length);
@@ -81,7 +79,7 @@ static bool store_piece(struct cvq_context *context, const struct cvq_run *run,
 				       &bytes, 0))
 		return false; /* nobody knows the file any more */
 	atomic_fetch_add(&context->ahead.bytes, length);
-	cvq_source_cache_used(context, run->node, run->fd, length);
+	cvq_source_cache_used(context, run->node, run->content.fd, length);
 	return true;
 }
 
@@ -101,8 +99,8 @@ void cvq_ahead_run(struct cvq_context *context, struct cvq_run *run)
 			store_piece(context, run, cvq_answer_bytes(answer), start, length);
 	}
 	/* Perhaps nobody else has the file open by now. */
-	cvq_source_cache_closed(context, run->node, run->fd);
+	cvq_source_cache_closed(context, run->node, run->content.fd);
 	cvq_stream_stop(streams, run->stream);
-	close(run->fd);
+	cvq_content_close(&run->content);
 	cvq_node_unref(run->node);
 }

@@ -15,6 +15,7 @@
 
 #include "mount/fuse.h"
 #include "mount/streams.h"
+#include "view/content.h"
 
 struct cvq_context;
 struct cvq_handle;
@@ -44,7 +45,7 @@ void cvq_ahead_stop(struct cvq_ahead *ahead);
 struct cvq_run {
 	struct cvq_stream *stream; /* NULL if there is nothing to do */
 	struct cvq_node *node;     /* one reference */
-	int fd;                    /* the file, open */
+	struct cvq_content content;
 };
 
 /*

@@ -24,7 +24,7 @@ static cvq_err open_folder(fuse_req_t request, fuse_ino_t id, struct fuse_file_i
 	if (err)
 		return err;
 	struct cvq_handle *handle =
-		cvq_handle_open(&context->handles, target.node, -1, folder);
+		cvq_handle_open(&context->handles, target.node, CVQ_NO_CONTENT, folder);
 	if (!handle)
 		return -ENOMEM;
 	info->fh = (uintptr_t)handle;

@@ -2,35 +2,33 @@
 #include "mount/handles.h"
 
 #include <stdlib.h>
-#include <unistd.h>
 
-static void close_files(int fd, struct cvq_folder *folder)
+static void close_files(struct cvq_content *content, struct cvq_folder *folder)
 {
 	if (folder)
 		cvq_folder_close(folder);
-	if (fd >= 0)
-		close(fd);
+	cvq_content_close(content);
 }
 
 static void free_handle(struct cvq_handle *handle)
 {
-	close_files(handle->fd, handle->folder);
+	close_files(&handle->content, handle->folder);
 	cvq_node_unref(handle->node);
 	pthread_mutex_destroy(&handle->mutex);
 	free(handle);
 }
 
 struct cvq_handle *cvq_handle_open(struct cvq_handles *handles, struct cvq_node *node,
-				   int fd, struct cvq_folder *folder)
+				   struct cvq_content content, struct cvq_folder *folder)
 {
 	struct cvq_handle *handle = calloc(1, sizeof(*handle));
 	if (!handle) {
-		close_files(fd, folder);
+		close_files(&content, folder);
 		return NULL;
 	}
 	cvq_node_ref(node);
 	handle->node = node;
-	handle->fd = fd;
+	handle->content = content;
 	handle->folder = folder;
 	pthread_mutex_init(&handle->mutex, NULL);
 

@@ -13,13 +13,14 @@
 
 #include "base/error.h"
 #include "mount/nodes.h"
+#include "view/content.h"
 #include "view/folder.h"
 
 struct cvq_handle {
-	struct cvq_node *node;     /* one reference */
-	int fd;                    /* of a file; else -1 */
-	struct cvq_folder *folder; /* NULL for a file, and for a folder without names */
-	pthread_mutex_t mutex;     /* held by who lists the folder */
+	struct cvq_node *node;      /* one reference */
+	struct cvq_content content; /* of a file; a folder has none */
+	struct cvq_folder *folder;  /* NULL for a file, and for a folder without names */
+	pthread_mutex_t mutex;      /* held by who lists the folder */
 	LIST_ENTRY(cvq_handle) link;
 };
 
@@ -34,12 +35,12 @@ void cvq_handles_init(struct cvq_handles *handles);
 void cvq_handles_release(struct cvq_handles *handles);
 
 /*
- * Makes a handle of 'node' with an open file or folder, one of which is -1 or NULL.
+ * Makes a handle of 'node' with the content of a file, or with CVQ_NO_CONTENT and a folder.
  * Takes over what it is given, and takes a reference of its own to the node.
  * Returns NULL, with all closed, if memory ran out.
  */
 struct cvq_handle *cvq_handle_open(struct cvq_handles *handles, struct cvq_node *node,
-				   int fd, struct cvq_folder *folder);
+				   struct cvq_content content, struct cvq_folder *folder);
 void cvq_handle_close(struct cvq_handles *handles, struct cvq_handle *handle);
 
 #endif

@@ -99,15 +99,19 @@ static struct cvq_node *find_id(const struct cvq_nodes *nodes, uint64_t id)
 	return node;
 }
 
-static struct cvq_node *find_version(const struct cvq_nodes *nodes,
-				     const struct cvq_node *parent, const char *name,
-				     const struct cvq_entry *entry)
+/* The newest node under that name; with 'entry', the one of that version. */
+static struct cvq_node *find_name(const struct cvq_nodes *nodes,
+				  const struct cvq_node *parent, const char *name,
+				  const struct cvq_entry *entry)
 {
+	struct cvq_node *found = NULL;
 	struct cvq_node *node = *bucket(&nodes->by_name, hash_name(parent, name));
-	while (node && (node->parent != parent || strcmp(node->name, name) != 0 ||
-			!cvq_entry_same(&node->entry, entry)))
-		node = node->next_by_name;
-	return node;
+	for (; node; node = node->next_by_name)
+		if (node->parent == parent && strcmp(node->name, name) == 0 &&
+		    (!entry || cvq_entry_same(&node->entry, entry)) &&
+		    (!found || node->id > found->id))
+			found = node;
+	return found;
 }
 
 /* ========================================================================== */
@@ -208,13 +212,25 @@ struct cvq_node *cvq_node_get(struct cvq_nodes *nodes, uint64_t id)
 	return node;
 }
 
+struct cvq_node *cvq_node_newest(struct cvq_node *parent, const char *name)
+{
+	struct cvq_nodes *nodes = parent->nodes;
+
+	pthread_mutex_lock(&nodes->mutex);
+	struct cvq_node *found = find_name(nodes, parent, name, NULL);
+	if (found)
+		found->references++;
+	pthread_mutex_unlock(&nodes->mutex);
+	return found;
+}
+
 cvq_err cvq_node_enter(struct cvq_node *parent, const char *name, struct cvq_entry *entry,
 		       struct cvq_node **node)
 {
 	struct cvq_nodes *nodes = parent->nodes;
 
 	pthread_mutex_lock(&nodes->mutex);
-	struct cvq_node *found = find_version(nodes, parent, name, entry);
+	struct cvq_node *found = find_name(nodes, parent, name, entry);
 	if (!found)
 		found = add_node(nodes, parent, name, entry);
 	if (found) {

@@ -83,6 +83,9 @@ void cvq_node_unref(struct cvq_node *node);
 cvq_err cvq_node_enter(struct cvq_node *parent, const char *name, struct cvq_entry *entry,
 		       struct cvq_node **node);
 
+/* A reference to the newest node under that name; NULL if there is none. */
+struct cvq_node *cvq_node_newest(struct cvq_node *parent, const char *name);
+
 /* The kernel forgets that many lookups. */
 void cvq_node_forget(struct cvq_nodes *nodes, uint64_t id, uint64_t lookups);
 

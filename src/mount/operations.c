@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 
+#include "base/cleanup.h"
 #include "mount/request.h"
 #include "mount/sourcecache.h"
 
@@ -64,10 +65,12 @@ static cvq_err enter(struct cvq_context *context, struct cvq_node *parent, const
 			cvq_node_get(&context->nodes, answer->ino);
 		if (node->entry.version.at_rest)
 			return 0;
-		int fd = cvq_view_open_file(context->view, path, &node->entry);
-		if (fd >= 0)
-			cvq_node_reserve(node, fd);
-		if (fd != -ESTALE || i == MOST_REPLACEMENTS)
+		struct cvq_content content;
+		err = cvq_view_open_file(context->view, path, &node->entry, &content);
+		if (!err)
+			cvq_node_reserve(node, steal_fd(content.fd));
+		cvq_content_close(&content);
+		if (err != -ESTALE || i == MOST_REPLACEMENTS)
 			return 0;
 		cvq_node_forget(&context->nodes, answer->ino, 1);
 	}
@@ -184,20 +187,21 @@ static void op_statfs(fuse_req_t request, fuse_ino_t id)
 static void close_file(fuse_req_t request, struct cvq_handle *file)
 {
 	struct cvq_context *context = cvq_request_context(request);
-	cvq_source_cache_closed(context, file->node, file->fd);
+	cvq_source_cache_closed(context, file->node, file->content.fd);
 	cvq_passthrough_close(&context->passthrough, request, file->node);
 	cvq_handle_close(&context->handles, file);
 }
 
 /* Opens the very version of the file that the node stands for; else -ESTALE. */
-static int open_version(struct cvq_context *context, const struct cvq_target *target)
+static cvq_err open_version(struct cvq_context *context, const struct cvq_target *target,
+			    struct cvq_content *content)
 {
 	const struct cvq_entry *entry = &target->node->entry;
 	cleanup_fd int fd = cvq_node_claim(target->node);
 	struct stat now;
 	if (fd >= 0 && !fstat(fd, &now) && cvq_version_unmodified(&entry->version, &now))
-		return steal_fd(fd);
-	return cvq_view_open_file(context->view, target->path, entry);
+		return cvq_view_take_file(context->view, entry, steal_fd(fd), content);
+	return cvq_view_open_file(context->view, target->path, entry, content);
 }
 
 static cvq_err open_file(fuse_req_t request, fuse_ino_t id, struct fuse_file_info *info)
@@ -210,23 +214,25 @@ static cvq_err open_file(fuse_req_t request, fuse_ino_t id, struct fuse_file_inf
 	cvq_err err = cvq_request_target(request, id, NULL, &target);
 	if (err)
 		return err;
-	int fd = open_version(context, &target);
+	struct cvq_content content;
+	err = open_version(context, &target, &content);
 	const struct cvq_verdict *verdict = target.node->entry.verdict;
-	if (fd < 0 && verdict && verdict->failure) {
+	if (err && verdict && verdict->failure) {
 		struct cvq_reason reason;
-		cvq_explain(&reason, fd, "%s", verdict->reason);
+		cvq_explain(&reason, err, "%s", verdict->reason);
 		cvq_request_report(context, target.node, &reason);
 	}
-	if (fd < 0)
-		return fd;
-	struct cvq_handle *file = cvq_handle_open(&context->handles, target.node, fd, NULL);
+	if (err)
+		return err;
+	struct cvq_handle *file =
+		cvq_handle_open(&context->handles, target.node, content, NULL);
 	if (!file)
 		return -ENOMEM;
 	info->fh = (uintptr_t)file;
 	info->direct_io = context->options->direct_io;
 	info->keep_cache = !info->direct_io; /* cached pages are of this very version */
 	info->noflush = 1;
-	cvq_passthrough_open(&context->passthrough, request, file->node, fd, info);
+	cvq_passthrough_open(&context->passthrough, request, file->node, content.fd, info);
 	return 0;
 }
 
@@ -258,13 +264,13 @@ static void answer_read(struct cvq_context *context, fuse_req_t request,
 	}
 	struct cvq_reason reason;
 	void *bytes = cvq_answer_bytes(answer);
-	ssize_t got = cvq_view_read(context->view, &file->node->entry, file->fd, bytes,
-				    size, offset, &reason);
+	ssize_t got = cvq_view_read(context->view, &file->node->entry, &file->content,
+				    bytes, size, offset, &reason);
 	if (got < 0) {
 		cvq_request_report(context, file->node, &reason);
 		fuse_reply_err(request, (int)-got);
 	} else {
-		cvq_source_cache_used(context, file->node, file->fd, (size_t)got);
+		cvq_source_cache_used(context, file->node, file->content.fd, (size_t)got);
 		fuse_reply_buf(request, bytes, (size_t)got);
 	}
 }

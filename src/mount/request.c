@@ -39,8 +39,13 @@ cvq_err cvq_request_enter(struct cvq_context *context, struct cvq_node *parent,
 			  const char *name, const char *path,
 			  struct fuse_entry_param *answer)
 {
+	cleanup_node struct cvq_node *known = cvq_node_newest(parent, name);
 	struct cvq_entry entry;
-	cvq_err err = cvq_view_lookup(context->view, path, &entry);
+	cvq_err err =
+		known ? cvq_view_look_again(context->view, path, &known->entry, &entry)
+		      : cvq_view_lookup(context->view, path, &entry);
+	if (err == -ELOOP || err == -ENOTDIR)
+		err = -ESTALE; /* the folder is no longer one */
 	if (err)
 		return err;
 	*answer = (struct fuse_entry_param){

@@ -8,14 +8,13 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/cleanup.h"
+#include "view/content.h"
 #include "view/decide.h"
 
 struct cvq_file {
-	int fd;
-	uint64_t size; /* of the image */
+	struct cvq_content content;
 	struct cvq_version version;
 	struct cvq_verdict *verdict;
 	struct cvq_policy policy;
@@ -57,26 +56,24 @@ static cvq_err open_file(struct cvq_file *file, const char *path,
 		return err;
 
 	/* Not to be kept waiting by a fifo: */
-	file->fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	file->content.fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	const struct cvq_source source = {.fd = file->content.fd};
 	struct stat attributes;
-	if (file->fd < 0)
+	if (source.fd < 0)
 		return -errno;
 	err = -EAGAIN;
 	for (int waits = 0; err == -EAGAIN; waits++)
-		err = cvq_stat_settled(file->fd, waits < CVQ_MOST_WAITS, &attributes);
+		err = cvq_stat_settled(source.fd, waits < CVQ_MOST_WAITS, &attributes);
 	if (err)
 		return err;
 	if (!S_ISREG(attributes.st_mode))
 		return S_ISDIR(attributes.st_mode) ? -EISDIR : -ESPIPE;
 
-	struct cvq_source source = {.fd = file->fd};
-	err = cvq_decide_content(&source, &file->policy, &attributes, &file->verdict);
+	err = cvq_decide_content(&source, &file->policy, &attributes, &file->verdict,
+				 &file->content.image);
 	if (err)
 		return err == -ESTALE ? -EIO : err; /* somebody is writing it right now */
 	file->version = cvq_version_of(&attributes);
-	file->size = file->version.size;
-	if (file->verdict->image)
-		file->size = cvq_image_summary(file->verdict->image)->view_size;
 	return 0;
 }
 
@@ -91,7 +88,7 @@ int cvq_open(const char *path, const struct cvq_options *options, struct cvq_fil
 	struct cvq_file *made = calloc(1, sizeof(*made));
 	if (!made)
 		return -ENOMEM;
-	made->fd = -1;
+	made->content = CVQ_NO_CONTENT;
 	cvq_err err = open_file(made, path, options);
 	if (err) {
 		cvq_close(made);
@@ -107,14 +104,14 @@ void cvq_close(struct cvq_file *file)
 		return;
 	cvq_verdict_unref(file->verdict);
 	cvq_policy_release(&file->policy);
-	if (file->fd >= 0)
-		close(file->fd);
+	cvq_content_close(&file->content);
 	free(file);
 }
 
 uint64_t cvq_size(const struct cvq_file *file)
 {
-	return file->size;
+	return file->verdict->converted ? file->verdict->summary.view_size
+					: file->version.size;
 }
 
 const char *cvq_reason(const struct cvq_file *file)
@@ -124,9 +121,8 @@ const char *cvq_reason(const struct cvq_file *file)
 
 ssize_t cvq_read(struct cvq_file *file, void *buffer, size_t count, uint64_t offset)
 {
-	struct cvq_source source = {.fd = file->fd};
-	return cvq_verdict_read(file->verdict, &file->version, &source, buffer, count,
-				offset, NULL);
+	return cvq_content_read(&file->content, &file->version, NULL, buffer, count, offset,
+				NULL);
 }
 
 char *cvq_describe(const struct cvq_file *file)

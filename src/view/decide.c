@@ -12,18 +12,33 @@
 /*                              What is remembered                            */
 /* ========================================================================== */
 
+/* With the mutex held.  The place of that version, or NULL. */
+static struct cvq_remembered *find_version(struct cvq_decisions *decisions,
+					   const struct cvq_version *version)
+{
+	for (size_t i = 0; i < CVQ_REMEMBERED; i++) {
+		struct cvq_remembered *place = &decisions->remembered[i];
+		if (place->verdict && cvq_version_same(&place->version, version))
+			return place;
+	}
+	return NULL;
+}
+
+/* The verdict that is remembered of the version, and its image unless 'image' is NULL; or
+ * NULL. */
 static struct cvq_verdict *recall(struct cvq_decisions *decisions,
-				  const struct cvq_version *version)
+				  const struct cvq_version *version,
+				  struct cvq_image **image)
 {
 	struct cvq_verdict *found = NULL;
 
 	pthread_mutex_lock(&decisions->mutex);
-	for (size_t i = 0; i < CVQ_REMEMBERED_VERDICTS && !found; i++) {
-		struct cvq_remembered *place = &decisions->remembered[i];
-		if (place->verdict && cvq_version_same(&place->version, version)) {
-			place->last_used = ++decisions->clock;
-			found = cvq_verdict_ref(place->verdict);
-		}
+	struct cvq_remembered *place = find_version(decisions, version);
+	if (place) {
+		place->last_used = ++decisions->clock;
+		found = cvq_verdict_ref(place->verdict);
+		if (image)
+			*image = place->image ? cvq_image_ref(place->image) : NULL;
 	}
 	pthread_mutex_unlock(&decisions->mutex);
 	return found;
@@ -31,21 +46,18 @@ static struct cvq_verdict *recall(struct cvq_decisions *decisions,
 
 static bool holds_much(const struct cvq_verdict *verdict)
 {
-	return verdict && verdict->image && cvq_image_summary(verdict->image)->holds_much;
+	return verdict && verdict->converted && verdict->summary.holds_much;
 }
 
 /* The place that was not used for longest; of those that hold much if the verdict does too
  * and there are enough of them. */
 static struct cvq_remembered *find_place(struct cvq_decisions *decisions,
-					 const struct cvq_version *version,
 					 const struct cvq_verdict *verdict)
 {
 	struct cvq_remembered *oldest = NULL, *oldest_large = NULL;
 	unsigned large = 0;
-	for (size_t i = 0; i < CVQ_REMEMBERED_VERDICTS; i++) {
+	for (size_t i = 0; i < CVQ_REMEMBERED; i++) {
 		struct cvq_remembered *place = &decisions->remembered[i];
-		if (place->verdict && cvq_version_same(&place->version, version))
-			return place;
 		if (!oldest || place->last_used < oldest->last_used)
 			oldest = place;
 		if (!holds_much(place->verdict))
@@ -57,18 +69,24 @@ static struct cvq_remembered *find_place(struct cvq_decisions *decisions,
 	return holds_much(verdict) && large >= CVQ_REMEMBERED_LARGE ? oldest_large : oldest;
 }
 
-/* Two threads may plan one file at once; the second one's verdict replaces the first's. */
+/* Two threads may plan one file at once; what the second one found replaces the first's. */
 static void remember(struct cvq_decisions *decisions, const struct cvq_version *version,
-		     struct cvq_verdict *verdict)
+		     struct cvq_verdict *verdict, struct cvq_image *image)
 {
 	pthread_mutex_lock(&decisions->mutex);
-	struct cvq_remembered *place = find_place(decisions, version, verdict);
-	struct cvq_verdict *forgotten = place->verdict;
-	place->version = *version;
-	place->verdict = cvq_verdict_ref(verdict);
-	place->last_used = ++decisions->clock;
+	struct cvq_remembered *place = find_version(decisions, version);
+	if (!place)
+		place = find_place(decisions, verdict);
+	struct cvq_remembered forgotten = *place;
+	*place = (struct cvq_remembered){
+		.version = *version,
+		.verdict = cvq_verdict_ref(verdict),
+		.image = image ? cvq_image_ref(image) : NULL,
+		.last_used = ++decisions->clock,
+	};
 	pthread_mutex_unlock(&decisions->mutex);
-	cvq_verdict_unref(forgotten);
+	cvq_verdict_unref(forgotten.verdict);
+	cvq_image_unref(forgotten.image);
 }
 
 /* ========================================================================== */
@@ -99,42 +117,62 @@ static cvq_err decide_for_now(cvq_err err, struct cvq_verdict **verdict)
 {
 	if (cvq_is_shortage(err))
 		return err;
-	if (err == -ESTALE)
-		return cvq_verdict_create(NULL, "it was modified while it was looked at",
-					  verdict);
 	struct cvq_reason reason;
-	cvq_explain(&reason, err, "it cannot be read: %s", strerror(-err));
+	if (err == -ESTALE)
+		cvq_explain(&reason, err, "it was modified while it was looked at");
+	else
+		cvq_explain(&reason, err, "it cannot be read: %s", strerror(-err));
 	cvq_err failed = cvq_verdict_create(NULL, reason.text, verdict);
-	if (!failed && err != -EACCES && err != -EPERM)
+	if (failed)
+		return failed;
+	(*verdict)->for_now = true;
+	if (err != -ESTALE && err != -EACCES && err != -EPERM)
 		(*verdict)->failure = -EIO;
-	return failed;
+	return 0;
 }
 
 cvq_err cvq_decide_content(const struct cvq_source *source, const struct cvq_policy *policy,
-			   struct stat *attributes, struct cvq_verdict **verdict)
+			   struct stat *attributes, struct cvq_verdict **verdict,
+			   struct cvq_image **image)
 {
 	struct cvq_version before = cvq_version_of(attributes);
 
-	struct cvq_image *image = NULL;
+	cleanup_image struct cvq_image *planned = NULL;
 	struct cvq_reason reason = {""};
-	cvq_err err = cvq_image_plan(source, before.size, policy, &image, &reason);
+	cvq_err err = cvq_image_plan(source, before.size, policy, &planned, &reason);
 
 	/* A plan made while somebody wrote the file may be of two versions. */
-	if (fstat(source->fd, attributes)) {
-		cvq_image_free(image);
+	if (fstat(source->fd, attributes))
 		return -errno;
-	}
-	if (!cvq_version_unmodified(&before, attributes)) {
-		cvq_image_free(image);
+	if (!cvq_version_unmodified(&before, attributes))
 		return -ESTALE;
-	}
 	if (err && err != CVQ_ERR_CONTENT)
 		return err;
-	return cvq_verdict_create(image, image ? NULL : reason.text, verdict);
+	err = planned ? cvq_verdict_create(cvq_image_summary(planned), NULL, verdict)
+		      : cvq_verdict_create(NULL, reason.text, verdict);
+	if (!err)
+		*image = steal_pointer(planned);
+	return err;
+}
+
+/* The same of a file of the view, and remembers it. */
+static cvq_err decide_and_remember(struct cvq_decisions *decisions, int fd,
+				   struct stat *attributes, struct cvq_verdict **verdict,
+				   struct cvq_image **image)
+{
+	const struct cvq_source source = {.fd = fd, .counters = decisions->counters};
+	cvq_err err =
+		cvq_decide_content(&source, decisions->policy, attributes, verdict, image);
+	if (err)
+		return err;
+	struct cvq_version version = cvq_version_of(attributes);
+	remember(decisions, &version, *verdict, *image);
+	return 0;
 }
 
 cvq_err cvq_decide(struct cvq_decisions *decisions, const char *path, int path_fd,
-		   struct stat *attributes, struct cvq_verdict **verdict)
+		   const struct cvq_known *known, struct stat *attributes,
+		   struct cvq_verdict **verdict)
 {
 	const struct cvq_policy *policy = decisions->policy;
 
@@ -147,20 +185,40 @@ cvq_err cvq_decide(struct cvq_decisions *decisions, const char *path, int path_f
 		return cvq_verdict_create(NULL, reason.text, verdict);
 
 	struct cvq_version version = cvq_version_of(attributes);
-	*verdict = recall(decisions, &version);
+	if (known && !known->verdict->for_now &&
+	    cvq_version_same(known->version, &version)) {
+		*verdict = cvq_verdict_ref(known->verdict);
+		return 0;
+	}
+	*verdict = recall(decisions, &version, NULL);
 	if (*verdict)
 		return 0;
 
 	cleanup_fd int fd = cvq_tree_reopen(path_fd, O_RDONLY | O_NOCTTY);
-	if (fd < 0)
-		return decide_for_now(fd, verdict);
-	struct cvq_source source = {.fd = fd, .counters = decisions->counters};
-	cvq_err err = cvq_decide_content(&source, policy, attributes, verdict);
-	if (err)
-		return decide_for_now(err, verdict);
-	version = cvq_version_of(attributes);
-	remember(decisions, &version, *verdict);
-	return 0;
+	cleanup_image struct cvq_image *image = NULL;
+	cvq_err err =
+		fd < 0 ? fd
+		       : decide_and_remember(decisions, fd, attributes, verdict, &image);
+	return err ? decide_for_now(err, verdict) : 0;
+}
+
+cvq_err cvq_decisions_image(struct cvq_decisions *decisions, int fd,
+			    const struct cvq_version *version, struct cvq_image **image)
+{
+	struct cvq_verdict *verdict = recall(decisions, version, image);
+	cvq_err err = 0;
+	if (!verdict) {
+		struct stat now;
+		if (fstat(fd, &now))
+			return -errno;
+		if (!cvq_version_unmodified(version, &now))
+			return -ESTALE;
+		err = decide_and_remember(decisions, fd, &now, &verdict, image);
+	}
+	if (!err && !*image)
+		err = -ESTALE;
+	cvq_verdict_unref(verdict);
+	return err;
 }
 
 cvq_err cvq_decisions_init(struct cvq_decisions *decisions, const struct cvq_policy *policy,
@@ -173,8 +231,10 @@ cvq_err cvq_decisions_init(struct cvq_decisions *decisions, const struct cvq_pol
 
 void cvq_decisions_release(struct cvq_decisions *decisions)
 {
-	for (size_t i = 0; i < CVQ_REMEMBERED_VERDICTS; i++)
+	for (size_t i = 0; i < CVQ_REMEMBERED; i++) {
 		cvq_verdict_unref(decisions->remembered[i].verdict);
+		cvq_image_unref(decisions->remembered[i].image);
+	}
 	cvq_verdict_unref(decisions->unasked);
 	pthread_mutex_destroy(&decisions->mutex);
 }

@@ -35,7 +35,7 @@ void cvq_entry_release(struct cvq_entry *entry)
 
 bool cvq_entry_converted(const struct cvq_entry *entry)
 {
-	return entry->verdict && entry->verdict->image;
+	return entry->verdict && entry->verdict->converted;
 }
 
 const char *cvq_entry_source_path(const struct cvq_entry *entry, const char *path)
@@ -156,6 +156,8 @@ void cvq_view_set_mount(struct cvq_view *view, dev_t device, const struct stat *
 	if (!fstat(view->tree.root, &root) && root.st_dev == mountpoint->st_dev &&
 	    root.st_ino == mountpoint->st_ino)
 		view->mountpoint.st_ino ^= OTHER_INODE;
+	view->mountpoint.st_ino =
+		cvq_view_inode(view, mountpoint->st_dev, view->mountpoint.st_ino);
 	view->tree.own_device = device;
 	view->tree.mounted = true;
 }
@@ -202,15 +204,16 @@ static void show_mountpoint(const struct cvq_view *view, struct cvq_entry *entry
 
 /* Decides about a regular file and gives it the size that the decision implies. */
 static cvq_err show_file(struct cvq_view *view, const char *path, int fd,
-			 struct cvq_entry *entry)
+			 const struct cvq_known *known, struct cvq_entry *entry)
 {
 	struct stat *attributes = &entry->attributes;
-	cvq_err err = cvq_decide(&view->decisions, path, fd, attributes, &entry->verdict);
+	cvq_err err =
+		cvq_decide(&view->decisions, path, fd, known, attributes, &entry->verdict);
 	if (err)
 		return err;
 	entry->version = cvq_version_of(attributes);
 	if (cvq_entry_converted(entry)) {
-		uint64_t size = cvq_image_summary(entry->verdict->image)->view_size;
+		uint64_t size = entry->verdict->summary.view_size;
 		attributes->st_size = (off_t)size;
 		attributes->st_blocks = (blkcnt_t)((size + 511) / 512);
 	}
@@ -248,8 +251,8 @@ static int open_shown(const struct cvq_view *view, const char *path, bool patien
 }
 
 /* Returns as open_shown(), except for the mount of a view: 0. */
-static cvq_err look_at(struct cvq_view *view, const char *path, bool patient,
-		       struct cvq_entry *entry)
+static cvq_err look_at(struct cvq_view *view, const char *path,
+		       const struct cvq_known *known, bool patient, struct cvq_entry *entry)
 {
 	cleanup_fd int fd = open_shown(view, path, patient, entry);
 	if (fd == -EXDEV) {
@@ -262,7 +265,7 @@ static cvq_err look_at(struct cvq_view *view, const char *path, bool patient,
 	entry->version = version;
 	if (!S_ISREG(entry->attributes.st_mode))
 		return 0;
-	cvq_err err = show_file(view, path, fd, entry);
+	cvq_err err = show_file(view, path, fd, known, entry);
 	if (!err && patient && !cvq_version_same(&version, &entry->version))
 		return -EAGAIN; /* it was changed while it was decided about */
 	return err;
@@ -275,11 +278,20 @@ ino_t cvq_view_inode(const struct cvq_view *view, dev_t device, ino_t inode)
 
 cvq_err cvq_view_lookup(struct cvq_view *view, const char *path, struct cvq_entry *entry)
 {
+	const struct cvq_entry nothing = {0};
+	return cvq_view_look_again(view, path, &nothing, entry);
+}
+
+cvq_err cvq_view_look_again(struct cvq_view *view, const char *path,
+			    const struct cvq_entry *before, struct cvq_entry *entry)
+{
+	const struct cvq_known known = {&before->version, before->verdict};
 	cvq_err err;
 	for (int waits = 0;; waits++) {
 		*entry = (struct cvq_entry){
 			.alias = cvq_policy_find_alias(view->policy, path)};
-		err = look_at(view, path, waits < CVQ_MOST_WAITS, entry);
+		err = look_at(view, path, before->verdict ? &known : NULL,
+			      waits < CVQ_MOST_WAITS, entry);
 		if (err != -EAGAIN || waits == CVQ_MOST_WAITS)
 			break;
 		cvq_entry_release(entry);
@@ -288,9 +300,12 @@ cvq_err cvq_view_lookup(struct cvq_view *view, const char *path, struct cvq_entr
 		return err;
 	struct stat *attributes = &entry->attributes;
 	attributes->st_ino = cvq_view_inode(view, attributes->st_dev, attributes->st_ino);
-	/* By another name the same file may be shown as it is. */
-	if (cvq_entry_converted(entry) && (entry->followed || attributes->st_nlink > 1))
+	/* By another name the same file may be shown otherwise. */
+	bool by_another_name = entry->followed || entry->alias;
+	if (cvq_entry_converted(entry) && (by_another_name || attributes->st_nlink > 1))
 		attributes->st_ino ^= OTHER_INODE;
+	else if (by_another_name)
+		attributes->st_ino ^= OTHER_INODE >> 1;
 	return 0;
 }
 
@@ -310,9 +325,23 @@ int cvq_view_open_path(struct cvq_view *view, const char *path,
 	return fd == -ENOLINK ? -ESTALE : fd;
 }
 
-int cvq_view_open_file(struct cvq_view *view, const char *path,
-		       const struct cvq_entry *entry)
+cvq_err cvq_view_take_file(struct cvq_view *view, const struct cvq_entry *entry, int fd,
+			   struct cvq_content *content)
 {
+	cvq_err err = 0;
+	*content = (struct cvq_content){.fd = fd};
+	if (cvq_entry_converted(entry))
+		err = cvq_decisions_image(&view->decisions, fd, &entry->version,
+					  &content->image);
+	if (err)
+		cvq_content_close(content);
+	return err;
+}
+
+cvq_err cvq_view_open_file(struct cvq_view *view, const char *path,
+			   const struct cvq_entry *entry, struct cvq_content *content)
+{
+	*content = CVQ_NO_CONTENT;
 	if (failure_of(entry))
 		return failure_of(entry);
 	cleanup_fd int shown = cvq_view_open_path(view, path, entry);
@@ -324,7 +353,8 @@ int cvq_view_open_file(struct cvq_view *view, const char *path,
 	struct cvq_version version = cvq_version_of(&now);
 	if (!S_ISREG(now.st_mode) || !cvq_version_same(&version, &entry->version))
 		return -ESTALE;
-	return cvq_tree_reopen(shown, O_RDONLY | O_NOCTTY);
+	int fd = cvq_tree_reopen(shown, O_RDONLY | O_NOCTTY);
+	return fd < 0 ? fd : cvq_view_take_file(view, entry, fd, content);
 }
 
 int cvq_view_open_folder(struct cvq_view *view, const char *path)
@@ -350,19 +380,12 @@ cvq_err cvq_view_read_link(struct cvq_view *view, const char *path, char *target
 	return 0;
 }
 
-ssize_t cvq_view_read(struct cvq_view *view, const struct cvq_entry *entry, int fd,
-		      void *buffer, size_t length, uint64_t offset,
-		      struct cvq_reason *reason)
+ssize_t cvq_view_read(struct cvq_view *view, const struct cvq_entry *entry,
+		      const struct cvq_content *content, void *buffer, size_t length,
+		      uint64_t offset, struct cvq_reason *reason)
 {
-	struct cvq_source source = {.fd = fd, .counters = &view->counters};
-	return cvq_verdict_read(entry->verdict, &entry->version, &source, buffer, length,
+	return cvq_content_read(content, &entry->version, &view->counters, buffer, length,
 				offset, reason);
-}
-
-bool cvq_entry_is_at_hand(const struct cvq_entry *entry, size_t length, uint64_t offset)
-{
-	return !cvq_entry_converted(entry) ||
-	       cvq_image_is_at_hand(entry->verdict->image, length, offset);
 }
 
 char *cvq_view_describe(const struct cvq_view *view, const struct cvq_entry *entry)

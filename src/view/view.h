@@ -21,6 +21,7 @@
 #include "base/error.h"
 #include "base/source.h"
 #include "policy/policy.h"
+#include "view/content.h"
 #include "view/verdict.h"
 #include "view/version.h"
 
@@ -93,6 +94,11 @@ void cvq_view_set_mount(struct cvq_view *view, dev_t device, const struct stat *
 /* Finds what the view shows at 'path'.  Returns 0 or a negative errno. */
 cvq_err cvq_view_lookup(struct cvq_view *view, const char *path, struct cvq_entry *entry);
 
+/* The same where something was found at 'path' before: if that is unchanged, nothing of the
+ * file is read. */
+cvq_err cvq_view_look_again(struct cvq_view *view, const char *path,
+			    const struct cvq_entry *before, struct cvq_entry *entry);
+
 /*
  * The number that is shown for an inode of the source.  Whoever sees equal ones takes
  * them for the same file or folder, so those of different file systems are kept apart;
@@ -108,12 +114,16 @@ int cvq_view_open_path(struct cvq_view *view, const char *path,
 		       const struct cvq_entry *entry);
 
 /*
- * Opens the file behind 'entry', which was looked up at 'path'.  Returns a
- * descriptor, or -ESTALE if the file there is no longer that version, or
- * another negative errno.
+ * Opens the file behind 'entry', which was looked up at 'path'.  Returns 0 and its content,
+ * which the caller closes; -ESTALE if the file there is no longer that version; or another
+ * negative errno.  On an error there is no content.
  */
-int cvq_view_open_file(struct cvq_view *view, const char *path,
-		       const struct cvq_entry *entry);
+cvq_err cvq_view_open_file(struct cvq_view *view, const char *path,
+			   const struct cvq_entry *entry, struct cvq_content *content);
+
+/* The same of a file that is open already: 'fd', which is taken over in any case. */
+cvq_err cvq_view_take_file(struct cvq_view *view, const struct cvq_entry *entry, int fd,
+			   struct cvq_content *content);
 
 /*
  * Opens the source's folder at 'path' to list it (see folder.h).  Returns a descriptor;
@@ -128,19 +138,10 @@ int cvq_view_open_folder(struct cvq_view *view, const char *path);
 cvq_err cvq_view_read_link(struct cvq_view *view, const char *path, char *target,
 			   size_t size);
 
-/*
- * Reads from the view of an open file: the image if it is converted, else the
- * source's bytes.  Returns the number of bytes, short only at the end; or a
- * negative errno with the reason: -EIO if the source cannot be read or was
- * modified in place since the entry was made, -ENOMEM.
- */
-ssize_t cvq_view_read(struct cvq_view *view, const struct cvq_entry *entry, int fd,
-		      void *buffer, size_t length, uint64_t offset,
-		      struct cvq_reason *reason);
-
-/* Whether to read that range is worth its while before somebody asks for it: all of the
- * work would be for its own bytes. */
-bool cvq_entry_is_at_hand(const struct cvq_entry *entry, size_t length, uint64_t offset);
+/* Reads the content of what 'entry' stands for, as cvq_content_read(). */
+ssize_t cvq_view_read(struct cvq_view *view, const struct cvq_entry *entry,
+		      const struct cvq_content *content, void *buffer, size_t length,
+		      uint64_t offset, struct cvq_reason *reason);
 
 /* The file system that holds the source.  Returns 0 or a negative errno. */
 cvq_err cvq_view_statvfs(const struct cvq_view *view, struct statvfs *result);

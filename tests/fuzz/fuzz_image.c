@@ -47,7 +47,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	assert(err == 0 || err == CVQ_ERR_CONTENT);
 	if (!err)
 		check_reading(image, &source);
-	cvq_image_free(image);
+	cvq_image_unref(image);
 	cvq_policy_release(&policy);
 	close(source.fd);
 	return 0;

@@ -32,6 +32,7 @@ rm -r "${original:?}"/* "$work/copy"
 
 # --- With few descriptors -------------------------------------------------------
 
+need zip unzip
 ulimit -n 256
 
 check_descriptors()
@@ -58,8 +59,28 @@ find "$view" -mindepth 2 -type f -exec sha256sum {} + | awk '{ print $1 }' | sor
 	diff - <(echo "${sum%% *}") || fail "one of 1,000 equal files differs"
 find "$view" -name '50.pt' -exec tail -c 1 {} + >/dev/null
 check_descriptors
+# Who knows a file need not plan it again to look at it.
+bytes=$(status_of "$view" bytes_read)
+find "$view" -name '*.pt' -size +0 -printf . | wc -c | matches -x 1001 ||
+	fail "files are missing from the second listing"
+expect "$bytes" "$(status_of "$view" bytes_read)" "bytes read to list 1,001 known checkpoints"
 unmount_view
 rm -r "${original:?}"/*
+
+# The same packed by a zip program: what was inflated does not stay open for each.
+mkdir "$work/whole"
+torch sparse_checkpoint "$work/whole.pt"
+unzip -q "$work/whole.pt" -d "$work/whole"
+(cd "$work/whole" && zip -q -r "$original/0.pt" .)
+for number in {1..300}; do
+	cp "$original/0.pt" "$original/$number.pt"
+done
+mount_view
+sha256sum "$view"/*.pt | awk '{ print $1 }' | sort | uniq -c | matches -E '^ *301 ' ||
+	fail "one of 301 equal compressed files differs"
+check_descriptors
+unmount_view
+rm -r "${original:?}"/* "$work/whole" "$work/whole.pt"
 
 # A folder of 100,000 files, every tenth with the name of a checkpoint.
 use_memory

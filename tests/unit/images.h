@@ -43,7 +43,7 @@ static inline void open_model(struct opened *opened, const struct vector *vector
 
 static inline void close_model(struct opened *opened)
 {
-	cvq_image_free(opened->image);
+	cvq_image_unref(opened->image);
 	cvq_policy_release(&opened->policy);
 	close(opened->fd);
 }
@@ -103,7 +103,7 @@ static inline void flip_every_bit(int fd)
 		assert_true(err == 0 || err == CVQ_ERR_CONTENT);
 		if (!err) {
 			free(read_whole(&opened));
-			cvq_image_free(opened.image);
+			cvq_image_unref(opened.image);
 		}
 		opened.image = NULL;
 		byte ^= (uint8_t)(1 << bit % 8);

@@ -70,7 +70,7 @@ static cvq_err convert(struct opened *opened, const char *checksum, uint8_t *byt
 
 static void forget(struct opened *opened)
 {
-	cvq_image_free(opened->image);
+	cvq_image_unref(opened->image);
 	cvq_policy_release(&opened->policy);
 	*opened = (struct opened){.fd = opened->fd};
 }
@@ -128,10 +128,11 @@ static cvq_err look(const char *folder, const char *file, char **description,
 	err = err ? err : cvq_view_open(folder, &policy, false, &view);
 	err = err ? err : cvq_view_lookup(view, file, &entry);
 	if (!err) {
-		cleanup_fd int fd = cvq_view_open_file(view, file, &entry);
+		cleanup_content struct cvq_content content;
 		struct cvq_reason reason;
-		ssize_t got =
-			fd < 0 ? fd : cvq_view_read(view, &entry, fd, byte, 1, 0, &reason);
+		ssize_t got = cvq_view_open_file(view, file, &entry, &content);
+		if (!got)
+			got = cvq_view_read(view, &entry, &content, byte, 1, 0, &reason);
 		err = got < 0 ? (cvq_err)got : 0;
 		*description = cvq_view_describe(view, &entry);
 	}

@@ -65,7 +65,9 @@ static void test_what_cannot_be_read_is_not_passed(void **state)
 	assert_int_equal(cvq_view_lookup(view, "speed", &entry), 0);
 	assert_false(cvq_entry_converted(&entry));
 	assert_non_null(strstr(entry.verdict->reason, "it cannot be read: "));
-	assert_int_equal(cvq_view_open_file(view, "speed", &entry), -EIO);
+	struct cvq_content content;
+	assert_int_equal(cvq_view_open_file(view, "speed", &entry, &content), -EIO);
+	assert_int_equal(content.fd, -1);
 	cvq_entry_release(&entry);
 	cvq_view_close(view);
 	cvq_policy_release(&policy);
@@ -143,16 +145,18 @@ static void test_the_own_mount_is_an_empty_folder(void **state)
 	assert_int_equal(version.version.device, proc);
 
 	struct stat mountpoint = {.st_mode = S_IFDIR | 0751, .st_ino = 4711};
+	mountpoint.st_dev = before.version.device; /* of another file system */
 	cvq_view_set_mount(fixture->view, proc, &mountpoint);
 	cleanup_entry struct cvq_entry hidden = look_up(fixture, "proc");
 	assert_true(hidden.hidden);
-	assert_int_equal(hidden.attributes.st_ino, 4711);
+	assert_int_equal(hidden.attributes.st_ino,
+			 cvq_view_inode(fixture->view, mountpoint.st_dev, 4711));
+	assert_int_not_equal(hidden.attributes.st_ino, 4711);
 	assert_int_equal(hidden.attributes.st_mode, S_IFDIR | 0751);
 	assert_int_equal(lookup_error(fixture, "proc/version"), -ENOENT);
 	assert_int_equal(lookup_error(fixture, "proc/self/status"), -ENOENT);
 	assert_int_equal(cvq_view_open_folder(fixture->view, "proc"), -EXDEV);
-	assert_int_equal(cvq_view_open_file(fixture->view, "proc/version", &version),
-			 -ENOENT);
+	assert_int_equal(open_error(fixture, "proc/version", &version), -ENOENT);
 }
 
 /* ========================================================================== */
@@ -224,6 +228,19 @@ static void test_equal_numbers_mean_equal_content(void **state)
 	assert_int_not_equal(shown_inode(fixture, "llm.pt"), source.st_ino);
 	assert_int_not_equal(shown_inode(fixture, "c.pt"),
 			     shown_inode(fixture, "folder/weights.bin"));
+
+	/* Of two names one converts: an alias or its target, a link or its target. */
+	make_link(fixture, in(fixture, "source/llm.pt"), "source/latest.bin");
+	add_alias(fixture, "d.pt", "folder/weights.bin");
+	add_alias(fixture, "e.txt", "llm.pt");
+	static const char *const pairs[][2] = {
+		{"d.pt", "folder/weights.bin"},
+		{"e.txt", "llm.pt"},
+		{"latest.bin", "llm.pt"},
+	};
+	for (size_t i = 0; i < sizeof(pairs) / sizeof(*pairs); i++)
+		assert_int_not_equal(shown_inode(fixture, pairs[i][0]),
+				     shown_inode(fixture, pairs[i][1]));
 
 	/* Numbers of another file system are not those of the root's. */
 	dev_t proc = other_device(fixture, "/proc");

@@ -10,12 +10,13 @@ static void test_reading_to_the_end(void **state)
 	static const char *const names[] = {"llm.pt", "hift.pt"};
 	for (int i = 0; i < 2; i++) {
 		cleanup_entry struct cvq_entry entry = look_up(fixture, names[i]);
-		cleanup_fd int fd = cvq_view_open_file(fixture->view, names[i], &entry);
+		cleanup_content struct cvq_content content =
+			open_content(fixture, names[i], &entry);
 		uint64_t size = (uint64_t)entry.attributes.st_size;
-		assert_read(fixture, &entry, fd, 0, 64);
-		assert_read(fixture, &entry, fd, size - 10, 10);
-		assert_read(fixture, &entry, fd, size, 0);
-		assert_read(fixture, &entry, fd, size + 4096, 0);
+		assert_read(fixture, &entry, &content, 0, 64);
+		assert_read(fixture, &entry, &content, size - 10, 10);
+		assert_read(fixture, &entry, &content, size, 0);
+		assert_read(fixture, &entry, &content, size + 4096, 0);
 	}
 	struct cvq_counters *counters = cvq_view_counters(fixture->view);
 	assert_true(atomic_load(&counters->bytes_read) >= 2 * 74);
@@ -27,27 +28,26 @@ static void test_a_replaced_file(void **state)
 	static const char *const names[] = {"llm.pt", "hift.pt"};
 	for (int i = 0; i < 2; i++) {
 		cleanup_entry struct cvq_entry before = look_up(fixture, names[i]);
-		cleanup_fd int fd = cvq_view_open_file(fixture->view, names[i], &before);
-		assert_true(fd >= 0);
+		cleanup_content struct cvq_content content =
+			open_content(fixture, names[i], &before);
 		char path[64];
 		snprintf(path, sizeof(path), "source/%s", names[i]);
 		write_text(fixture, "source/new", "something else");
 		assert_int_equal(rename(in(fixture, "source/new"), in(fixture, path)), 0);
 
 		/* Old descriptors have the old file, new ones the new. */
-		assert_read(fixture, &before, fd, 0, 64);
-		assert_int_equal(cvq_view_open_file(fixture->view, names[i], &before),
-				 -ESTALE);
+		assert_read(fixture, &before, &content, 0, 64);
+		assert_int_equal(open_error(fixture, names[i], &before), -ESTALE);
 		cleanup_entry struct cvq_entry after = look_up(fixture, names[i]);
 		assert_false(cvq_entry_same(&before, &after));
 		assert_int_equal(after.attributes.st_size, 14);
-		cleanup_fd int new_fd = cvq_view_open_file(fixture->view, names[i], &after);
-		assert_read(fixture, &after, new_fd, 0, 14);
+		cleanup_content struct cvq_content new_content =
+			open_content(fixture, names[i], &after);
+		assert_read(fixture, &after, &new_content, 0, 14);
 
 		assert_int_equal(unlink(in(fixture, path)), 0);
-		assert_read(fixture, &before, fd, 0, 64);
-		assert_int_equal(cvq_view_open_file(fixture->view, names[i], &after),
-				 -ENOENT);
+		assert_read(fixture, &before, &content, 0, 64);
+		assert_int_equal(open_error(fixture, names[i], &after), -ENOENT);
 	}
 }
 
@@ -57,23 +57,25 @@ static void test_a_file_modified_in_place(void **state)
 	static const char *const names[] = {"llm.pt", "hift.pt"};
 	for (int i = 0; i < 2; i++) {
 		cleanup_entry struct cvq_entry before = look_up(fixture, names[i]);
-		cleanup_fd int fd = cvq_view_open_file(fixture->view, names[i], &before);
-		assert_read(fixture, &before, fd, 0, 64);
+		cleanup_content struct cvq_content content =
+			open_content(fixture, names[i], &before);
+		assert_read(fixture, &before, &content, 0, 64);
 
 		/* Same size, same bytes, another time. */
 		char path[64];
 		snprintf(path, sizeof(path), "source/%s", names[i]);
 		struct timespec times[2] = {{.tv_nsec = UTIME_NOW}, {.tv_sec = 1000000000}};
 		assert_int_equal(utimensat(AT_FDCWD, in(fixture, path), times, 0), 0);
-		assert_read(fixture, &before, fd, 0, -EIO);
+		assert_read(fixture, &before, &content, 0, -EIO);
 		cleanup_entry struct cvq_entry after = look_up(fixture, names[i]);
 		assert_false(cvq_entry_same(&before, &after));
-		cleanup_fd int new_fd = cvq_view_open_file(fixture->view, names[i], &after);
-		assert_read(fixture, &after, new_fd, 0, 64);
+		cleanup_content struct cvq_content new_content =
+			open_content(fixture, names[i], &after);
+		assert_read(fixture, &after, &new_content, 0, 64);
 
 		assert_int_equal(truncate(in(fixture, path), 100), 0);
-		assert_read(fixture, &after, new_fd, 0, -EIO);
-		assert_read(fixture, &after, new_fd, 90, -EIO);
+		assert_read(fixture, &after, &new_content, 0, -EIO);
+		assert_read(fixture, &after, &new_content, 90, -EIO);
 	}
 }
 
@@ -89,13 +91,12 @@ static void test_changes_without_a_pause(void **state)
 		for (int change = 0; change < 20; change++) {
 			assert_int_equal(pwrite(file, "x", 1, 0), 1);
 			cleanup_entry struct cvq_entry before = look_up(fixture, names[i]);
-			cleanup_fd int fd =
-				cvq_view_open_file(fixture->view, names[i], &before);
-			assert_true(fd >= 0);
+			cleanup_content struct cvq_content content =
+				open_content(fixture, names[i], &before);
 			assert_int_equal(pwrite(file, "y", 1, 0), 1);
 			cleanup_entry struct cvq_entry after = look_up(fixture, names[i]);
 			assert_false(cvq_entry_same(&before, &after));
-			assert_read(fixture, &before, fd, 0, -EIO);
+			assert_read(fixture, &before, &content, 0, -EIO);
 		}
 	}
 }
@@ -131,6 +132,25 @@ static void test_plans_are_remembered(void **state)
 	cleanup_entry struct cvq_entry last = look_up(fixture, "llm.pt");
 	assert_int_equal(last.attributes.st_size, first.attributes.st_size);
 	assert_ptr_not_equal(first.verdict, last.verdict);
+
+	/* Who still knows the file does not need the plan to look at it again ... */
+	read = atomic_load(&counters->bytes_read);
+	for (int i = 0; i < 600; i++) {
+		char name[32];
+		snprintf(name, sizeof(name), "%d.pt", i);
+		cleanup_entry struct cvq_entry entry = look_up(fixture, name);
+	}
+	assert_true(atomic_load(&counters->bytes_read) > read);
+	read = atomic_load(&counters->bytes_read);
+	cleanup_entry struct cvq_entry again;
+	assert_int_equal(cvq_view_look_again(fixture->view, "llm.pt", &last, &again), 0);
+	assert_ptr_equal(again.verdict, last.verdict);
+	assert_int_equal(atomic_load(&counters->bytes_read), read);
+
+	/* ... and gets another one to read it. */
+	cleanup_content struct cvq_content content = open_content(fixture, "llm.pt", &last);
+	assert_true(atomic_load(&counters->bytes_read) > read);
+	assert_read(fixture, &last, &content, 0, 64);
 }
 
 /* What was seen while somebody may still have been writing is not relied on for long. */
@@ -148,8 +168,7 @@ static void test_a_file_comes_to_rest(void **state)
 		assert_false(cvq_entry_same(&fresh[i], &at_rest));
 		assert_true(cvq_entry_same(&at_rest, &later));
 		assert_ptr_equal(at_rest.verdict, later.verdict);
-		assert_int_equal(cvq_view_open_file(fixture->view, names[i], &fresh[i]),
-				 -ESTALE);
+		assert_int_equal(open_error(fixture, names[i], &fresh[i]), -ESTALE);
 		cvq_entry_release(&fresh[i]);
 	}
 }
@@ -163,13 +182,13 @@ static void test_what_is_no_longer_a_file(void **state)
 	/* A fifo without a writer would keep open(2) waiting. */
 	assert_int_equal(unlink(path), 0);
 	assert_int_equal(mkfifo(path, 0644), 0);
-	assert_int_equal(cvq_view_open_file(fixture->view, "notes.txt", &entry), -ESTALE);
+	assert_int_equal(open_error(fixture, "notes.txt", &entry), -ESTALE);
 	assert_int_equal(unlink(path), 0);
 	assert_int_equal(mkdir(path, 0755), 0);
-	assert_int_equal(cvq_view_open_file(fixture->view, "notes.txt", &entry), -ESTALE);
+	assert_int_equal(open_error(fixture, "notes.txt", &entry), -ESTALE);
 	assert_int_equal(rmdir(path), 0);
 	assert_int_equal(symlink("llm.pt", path), 0);
-	assert_int_equal(cvq_view_open_file(fixture->view, "notes.txt", &entry), -ESTALE);
+	assert_int_equal(open_error(fixture, "notes.txt", &entry), -ESTALE);
 
 	/* The same with what is no longer a folder or a symlink. */
 	char target[64];

@@ -120,6 +120,23 @@ static inline cvq_err lookup_error(const struct fixture *fixture, const char *pa
 	return cvq_view_lookup(fixture->view, path, &entry);
 }
 
+static inline struct cvq_content
+open_content(const struct fixture *fixture, const char *path, const struct cvq_entry *entry)
+{
+	struct cvq_content content;
+	cvq_err err = cvq_view_open_file(fixture->view, path, entry, &content);
+	if (err)
+		fail_msg("'%s': %s", path, strerror(-err));
+	return content;
+}
+
+static inline cvq_err open_error(const struct fixture *fixture, const char *path,
+				 const struct cvq_entry *entry)
+{
+	cleanup_content struct cvq_content content;
+	return cvq_view_open_file(fixture->view, path, entry, &content);
+}
+
 static inline void assert_passed(const struct fixture *fixture, const char *path,
 				 const char *reason)
 {
@@ -145,12 +162,13 @@ static inline bool shown_as_link(const struct fixture *fixture, const char *path
 }
 
 static inline void assert_read(const struct fixture *fixture, const struct cvq_entry *entry,
-			       int fd, uint64_t offset, ssize_t expected)
+			       const struct cvq_content *content, uint64_t offset,
+			       ssize_t expected)
 {
 	char bytes[64];
 	struct cvq_reason reason = {""};
-	ssize_t got = cvq_view_read(fixture->view, entry, fd, bytes, sizeof(bytes), offset,
-				    &reason);
+	ssize_t got = cvq_view_read(fixture->view, entry, content, bytes, sizeof(bytes),
+				    offset, &reason);
 	if (got != expected)
 		fail_msg("%zd in place of %zd (%s)", got, expected, reason.text);
 	if (expected < 0)
