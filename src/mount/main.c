@@ -191,9 +191,13 @@ static void announce(struct cvq_context *context)
 	       cvq_human_size(census->view_bytes, view),
 	       (unsigned long long)census->passed);
 	fflush(stdout);
-	if (census->complete && census->converted == 0 && *census->first_left.text)
-		cvq_log(&context->log, CVQ_LOG_WARNING, "%s: no checkpoint converts (%s)",
-			context->options->source, census->first_left.text);
+	if (!census->complete || census->converted > 0)
+		return;
+	bool any_asks = *census->first_left.text;
+	cvq_log(&context->log, CVQ_LOG_WARNING, "%s: no checkpoint %s (%s)",
+		context->options->source, any_asks ? "converts" : "is in it",
+		any_asks ? census->first_left.text
+			 : "give the directory that holds *.pt files");
 }
 
 /* Leaves the terminal if wanted, and serves.  'session' is mounted; it ends in any case. */

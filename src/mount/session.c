@@ -217,10 +217,11 @@ cvq_err cvq_session_serve(struct cvq_context *context, struct fuse_session *sess
 void cvq_session_end(const struct cvq_context *context, struct fuse_session *session)
 {
 	struct cvq_mounted mounted;
+	cvq_err err = cvq_mounted_at(context->mountpoint, &mounted);
 	/* libfuse would unmount whatever is at the path.  (If it does not, it forgets to
 	 * free that; the process is about to end.) */
-	if (!cvq_mounted_at(context->mountpoint, &mounted) &&
-	    mounted.device == context->device)
+	bool is_gone = err == -ENOENT || (!err && mounted.device != context->device);
+	if (!is_gone)
 		fuse_session_unmount(session);
 	fuse_session_destroy(session);
 }

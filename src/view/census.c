@@ -20,6 +20,7 @@
 struct walk {
 	struct cvq_view *view;
 	struct cvq_census *census;
+	bool left_is_kept; /* census->first_left is of a file that a pattern keeps */
 	double deadline;
 	char **folders; /* paths still to be listed; owned */
 	size_t count;
@@ -43,6 +44,18 @@ static void add_folder(struct walk *walk, const char *path)
 		walk->folders[walk->count++] = steal_pointer(copy);
 }
 
+/* Remembers why the file that asks for conversion stays as it is, if it is the first; one
+ * that a pattern keeps only until another one tells more. */
+static void note_left(struct walk *walk, const char *path, const char *why, bool is_kept)
+{
+	struct cvq_census *census = walk->census;
+	if (!cvq_policy_wants_file(cvq_view_policy(walk->view), path) ||
+	    (*census->first_left.text && (is_kept || !walk->left_is_kept)))
+		return;
+	cvq_explain(&census->first_left, 0, "'%.100s': %s", path, why);
+	walk->left_is_kept = is_kept;
+}
+
 /* Counts what a look at 'path' tells. */
 static void count_entry(struct walk *walk, const char *path)
 {
@@ -57,10 +70,13 @@ static void count_entry(struct walk *walk, const char *path)
 		census->view_bytes += (uint64_t)entry.attributes.st_size;
 	} else if (S_ISREG(entry.attributes.st_mode)) {
 		census->passed++;
-		if (!*census->first_left.text &&
-		    cvq_policy_wants_file(cvq_view_policy(walk->view), path))
-			cvq_explain(&census->first_left, 0, "'%.100s': %s", path,
-				    entry.verdict->reason);
+		note_left(walk, path, entry.verdict->reason,
+			  cvq_policy_keeping_pattern(cvq_view_policy(walk->view), path));
+	} else if (S_ISLNK(entry.attributes.st_mode)) {
+		note_left(walk, path,
+			  "it is a link, and shown as one (-o symlinks=follow shows the "
+			  "file, if it is outside)",
+			  false);
 	} else if (S_ISDIR(entry.attributes.st_mode) && !entry.hidden) {
 		add_folder(walk, path);
 	}

@@ -104,3 +104,28 @@ done
 for option in -V --version; do
 	[[ $("$CVQ_MOUNT" $option) =~ [0-9]+\.[0-9]+\.[0-9]+ ]] || fail "$option names no version"
 done
+
+# --- Not refused, but named -----------------------------------------------------
+
+# says WORDS [OPTION...]: on stderr, in one line, while the view of $work/bare is mounted.
+says()
+{
+	local words=$1
+
+	shift
+	mount_at "$work/bare" "$view" "$@"
+	[[ $summary == *": 0 files converted "* ]] || fail "the summary: $summary"
+	expect 1 "$(wc -l <"$work/mount.err")" "lines on stderr ($(cat "$work/mount.err"))"
+	grep -qF -- "$words" "$work/mount.err" || fail "no '$words': $(cat "$work/mount.err")"
+	unmount_view
+}
+
+mkdir "$work/bare"
+says "no checkpoint is in it (give the directory that holds *.pt files)"
+cp "$original/fixed.pt" "$work/bare/hift.pt"
+says "no checkpoint converts ('hift.pt': it is kept by the pattern '*hift*')"
+echo text >"$work/bare/flow.pt" # tells more, in whatever order they are listed
+says "no checkpoint converts ('flow.pt': it is no checkpoint"
+rm "$work/bare/flow.pt"
+ln -s "$original/fixed.pt" "$work/bare/llm.pt"
+says "('llm.pt': it is a link, and shown as one (-o symlinks=follow" --symlinks keep
