@@ -59,6 +59,8 @@ gcc -Wall -Wextra -Werror -o "$work/example" "$work/example.c" $(pkg-config --cf
 export LD_LIBRARY_PATH=${PKG_CONFIG_LIBDIR%/pkgconfig}
 "$work/example" "$original/fixed.pt" >"$work/image" || fail "the example ended with $?"
 same "$work/image" "$view/fixed.pt"
+! "$work/example" "$original/fixed.pt" >/dev/full ||
+	fail "the example does not notice what it cannot write"
 unset LD_LIBRARY_PATH
 
 # --- The service ----------------------------------------------------------------
