@@ -46,12 +46,12 @@ expect_state converted "$view/fixed.pt"
 "$root/usr/bin/cvq" verify --quiet "$original" "$view" >"$work/verified" ||
 	fail "cvq verify: $(cat "$work/verified")"
 
-# --- The library, by the program in README.md -----------------------------------
+# --- The library, by the program in README.md, from where it happens to lie -----
 
 # shellcheck disable=SC2016 # these are not commands
 sed -n '/^## Library/,/^## How/ { /^```c$/,/^```$/ { /^```/d; p } }' "$project/README.md" \
 	>"$work/example.c"
-export PKG_CONFIG_SYSROOT_DIR=$root PKG_CONFIG_LIBDIR
+export PKG_CONFIG_LIBDIR
 PKG_CONFIG_LIBDIR=$(dirname "$(find "$root/usr/lib" -name libcvq.pc)")
 # shellcheck disable=SC2046 # several words
 gcc -Wall -Wextra -Werror -o "$work/example" "$work/example.c" $(pkg-config --cflags --libs libcvq) ||
