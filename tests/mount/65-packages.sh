@@ -36,6 +36,10 @@ for package in cvq libcvq0 libcvq-dev; do
 done
 dpkg-deb -f "$build"/cvq_*.deb Depends | matches libcvq &&
 	fail "the programs are said to need the library"
+# A program that was built with one release runs with the next.
+dpkg-deb -e "$build"/libcvq0_*.deb "$work/control"
+grep -q '^libcvq 0 libcvq0 (>= [0-9.]*)$' "$work/control/shlibs" ||
+	fail "programs will depend on $(cat "$work/control/shlibs")"
 
 # --- The programs ---------------------------------------------------------------
 
