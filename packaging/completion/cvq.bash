@@ -28,7 +28,7 @@ _cvq_values()
 	--dtype) words="fp16 bf16" ;;
 	--overflow) words="inf clamp" ;;
 	--checksum) words="seal exact none" ;;
-	--align) words="source 16 32 64 128 256 512 1024 2048 4096" ;;
+	--align) words="source 16 32 64 128 256 512 1024 2048 4096 8192 16384 32768 65536" ;;
 	--symlinks) words="auto follow keep" ;;
 	-o)
 		words="allow_other allow_root auto_unmount check default_permissions direct_io

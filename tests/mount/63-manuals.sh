@@ -104,6 +104,17 @@ else
 	echo "zsh is not installed: its completion is not tried"
 fi
 
+# --- The completions know the values --------------------------------------------
+
+alignments=source
+for ((bytes = 1; bytes <= 1 << 20; bytes *= 2)); do
+	! "$CVQ" inspect --align "$bytes" "$original" >/dev/null 2>&1 || alignments+=" $bytes"
+done
+expect "$alignments" "$(sed -n 's/^\t--align) words="\(.*\)" ;;$/\1/p' "$packaging/completion/cvq.bash")" \
+	"the alignments that the completion for bash offers"
+expect "$alignments" "$(sed -n "s/.*:alignment:(\(.*\))'$/\1/p" "$packaging/completion/_cvq")" \
+	"the alignments that the completion for zsh offers"
+
 # --- The manuals are well-formed ------------------------------------------------
 
 if command -v mandoc >/dev/null; then
