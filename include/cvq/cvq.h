@@ -124,10 +124,14 @@ CVQ_API const char *cvq_reason(const struct cvq_file *file);
  * pread(2): the result is short only at the end of the image.
  *
  * Any number of threads may read the same file at once.  They wait for each other only
- * while a record that a zip program compressed is inflated, when it is first read.
+ * while a record that a zip program compressed is inflated, when it is first read.  A read
+ * takes up to 160 KiB of stack.  One that has a seal or checksum in it, of which much was
+ * not read before, converts that on up to 16 threads more, which end before it returns.
  *
  * Returns the number of bytes read; -EIO if the source cannot be read or was modified
- * since cvq_open(), as bytes of two versions are never mixed; or -ENOMEM.
+ * since cvq_open(), as bytes of two versions are never mixed; or -ENOMEM.  That it was
+ * modified is told by its size and modification time: who sets the old time back is not
+ * noticed.
  */
 CVQ_API ssize_t cvq_read(struct cvq_file *file, void *buffer, size_t count,
 			 uint64_t offset);
@@ -136,7 +140,8 @@ CVQ_API ssize_t cvq_read(struct cvq_file *file, void *buffer, size_t count,
  * cvq_describe() returns what cvq made of the file as a JSON object (UTF-8,
  * NUL-terminated, to be released with free(3)), or NULL if memory ran out.
  * Members: state ("converted" | "passthrough"), reason (if passed through),
- * dtype, source_size, view_size, storages, converted_storages.
+ * dtype, source_size, view_size, storages, converted_storages.  Of a file that is passed
+ * through, dtype and storages are null: they are not known.
  */
 CVQ_API char *cvq_describe(const struct cvq_file *file);
 

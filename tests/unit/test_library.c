@@ -161,6 +161,10 @@ static void what_is_no_checkpoint_is_passed_through(void **state)
 			    "passthrough");
 	assert_string_equal(json_string_value(json_object_get(object, "reason")),
 			    cvq_reason(file));
+	assert_true(json_is_null(json_object_get(object, "dtype")));
+	assert_true(json_is_null(json_object_get(object, "storages")));
+	assert_int_equal(json_integer_value(json_object_get(object, "converted_storages")),
+			 0);
 	json_decref(object);
 	cvq_close(file);
 	close(subject.fd);
