@@ -115,6 +115,21 @@ expect "$alignments" "$(sed -n 's/^\t--align) words="\(.*\)" ;;$/\1/p' "$packagi
 expect "$alignments" "$(sed -n "s/.*:alignment:(\(.*\))'$/\1/p" "$packaging/completion/_cvq")" \
 	"the alignments that the completion for zsh offers"
 
+# --- Their examples can be pasted -----------------------------------------------
+
+# What of an example a shell would take for a command: the first word of each line that
+# does not go on where another one ends with a backslash. One line is of /etc/fstab.
+first_words()
+{
+	section "$1" Sh EXAMPLES | sed -n '/^\.Bd/,/^\.Ed/ { /^\./d; p }' |
+		sed ':again; /\\e$/ { N; s/\n//; b again }' | cut -d ' ' -f 1
+}
+
+for page in "$packaging"/*.1; do
+	! first_words "$page" | grep -vxE 'cvq|cvq-mount|fusermount3|getfattr|printf|systemctl|/srv/model' ||
+		fail "$page: in the examples is what is no command"
+done
+
 # --- The manuals are well-formed ------------------------------------------------
 
 if command -v mandoc >/dev/null; then
