@@ -54,7 +54,7 @@ grep -q "^as it is: .*hift.pt (it is kept by the pattern '\*hift\*')" "$work/out
 
 # --- The same as the script that it replaces ------------------------------------
 
-printf '[tensors]\nkeep = none.such\n' >"$work/as-the-script.ini"
+printf '[tensors]\nkeep =\n' >"$work/as-the-script.ini"
 for model in CosyVoice-300M-SFT CosyVoice2-0.5B Fun-CosyVoice3-0.5B; do
 	convert 0 --quiet --config "$work/as-the-script.ini" "$original/$model" \
 		"$work/$model"

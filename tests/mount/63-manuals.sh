@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 #
-# The manuals and the completions know the options that --help knows, and no others.
+# The manuals, the completions and README.md know the options that --help knows, and no
+# others; README.zh.md says what README.md says.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 is_root || skip "an ordinary user does not see packaging/"
@@ -88,6 +89,10 @@ of_manual <"$packaging/cvq-mount.1" | agree "the manual" cvq-mount
 section "$packaging/cvq.1" Sh DESCRIPTION | sed '/^\.Ss/,$d' | of_manual | agree "the manual" cvq
 of_bash cvq-mount | agree "the completion for bash" cvq-mount
 of_bash cvq | agree "the completion for bash" cvq
+{
+	grep -oE '^\| `--[a-z-]+' "$packaging/../README.md"
+	printf '%s\n' --foreground --debug --help --version # by their short names
+} | long_options | agree README.md cvq-mount
 expect "$subcommands" "$(sed -n 's/^\.Ss \([a-z]*\)$/\1/p' "$packaging/cvq.1")" \
 	"the subcommands in the manual"
 for subcommand in $subcommands; do
@@ -115,7 +120,32 @@ expect "$alignments" "$(sed -n 's/^\t--align) words="\(.*\)" ;;$/\1/p' "$packagi
 expect "$alignments" "$(sed -n "s/.*:alignment:(\(.*\))'$/\1/p" "$packaging/completion/_cvq")" \
 	"the alignments that the completion for zsh offers"
 
-# --- Their examples can be pasted -----------------------------------------------
+# --- The READMEs are the same in two languages ----------------------------------
+
+# What a translation leaves as it is: headings and lists, the code in the first column of
+# tables, and all code but its comments.
+skeleton()
+{
+	awk '/^```/ { print; inside = !inside; next }
+		inside { sub(/ +[#;].*/, ""); print; next }
+		/^#+ / { print $1 }
+		/^- / { print "-" }
+		/^\|/ {
+			split($0, cells, "|")
+			row = "|"
+			for (rest = cells[2]; match(rest, /`[^`]*`/); rest = substr(rest, RSTART + RLENGTH))
+				row = row " " substr(rest, RSTART, RLENGTH)
+			print row
+		}' "$1"
+}
+
+skeleton "$packaging/../README.md" >"$work/english"
+skeleton "$packaging/../README.zh.md" >"$work/chinese"
+[ -s "$work/english" ] || fail "README.md has nothing in it"
+diff "$work/english" "$work/chinese" >"$work/difference" ||
+	fail "README.md and README.zh.md differ: $(cat "$work/difference")"
+
+# --- The manuals' examples can be pasted ----------------------------------------
 
 # What of an example a shell would take for a command: the first word of each line that
 # does not go on where another one ends with a backslash. One line is of /etc/fstab.
