@@ -6,10 +6,13 @@
 #include <unistd.h>
 #include <zip.h>
 
+#include "checkpoint/zip_directory.h"
+#include "checkpoint/zip_end.h"
 #include "numeric/crc32.h"
 
-/* The central directory of CVQ_MAX_RECORDS records, with room for their names. */
-#define MAX_DIRECTORY_BYTES ((uint64_t)CVQ_MAX_RECORDS * 400)
+/* What may be read to compare local headers with the directory: libzip keeps the padding
+ * that they have with torch. */
+#define MAX_CHECKED_BYTES (256u << 20)
 
 /* How many bytes of a payload are compared with what libzip says they are. */
 #define PROBE_BYTES 16
@@ -25,8 +28,10 @@ struct cvq_archive {
 	/* What libzip's reading goes through. */
 	uint64_t position;
 	uint64_t last_read; /* where the last read began */
-	uint64_t read_left; /* how much opening may read */
 	bool opening;
+	struct cvq_zip_end end; /* while opening */
+	uint64_t read_left;     /* how much opening may read */
+	bool read_too_much;     /* more than that */
 	cvq_err read_error;
 	zip_error_t error;
 };
@@ -46,11 +51,17 @@ static zip_int64_t source_read(struct cvq_archive *archive, void *data, zip_uint
 	uint64_t left = archive->size - archive->position;
 	uint64_t count = length < left ? length : left;
 
-	if (archive->opening && count > archive->read_left)
+	if (archive->opening && count > archive->read_left) {
+		archive->read_too_much = true;
 		return fail(archive, ZIP_ER_INCONS, 0);
+	}
 	archive->read_left -= archive->opening ? count : 0;
 	archive->last_read = archive->position;
-	cvq_err err = cvq_source_read(archive->source, data, count, archive->position);
+	/* No bytes twice, and no end record but one. */
+	size_t before = count;
+	if (archive->opening)
+		before = cvq_zip_end_copy(&archive->end, data, count, archive->position);
+	cvq_err err = cvq_source_read(archive->source, data, before, archive->position);
 	if (err) {
 		archive->read_error = err;
 		return fail(archive, ZIP_ER_READ, -err);
@@ -136,19 +147,33 @@ static bool is_cut_off(const zip_error_t *error)
 	return code == ZIP_ER_NOZIP;
 }
 
+/* Says in 'error' why, if there is no archive->zip then. */
+static void try_to_open(struct cvq_archive *archive, int flags, uint64_t most,
+			zip_error_t *error)
+{
+	archive->read_left = most;
+	archive->read_too_much = false;
+	zip_source_t *source = zip_source_function_create(source_callback, archive, error);
+	if (!source)
+		return;
+	archive->zip = zip_open_from_source(source, ZIP_RDONLY | flags, error);
+	if (!archive->zip)
+		zip_source_free(source);
+}
+
 static cvq_err open_zip(struct cvq_archive *archive, struct cvq_reason *reason)
 {
 	/* From 4 GiB on torch writes local headers that libzip (from 1.10 on) does not
 	 * take for consistent with the directory. */
-	const int flags = ZIP_RDONLY | (archive->size < UINT32_MAX ? ZIP_CHECKCONS : 0);
+	bool check = archive->size < UINT32_MAX;
 	zip_error_t error;
 	zip_error_init(&error);
-	zip_source_t *source = zip_source_function_create(source_callback, archive, &error);
-	if (source) {
-		archive->zip = zip_open_from_source(source, flags, &error);
-		if (!archive->zip)
-			zip_source_free(source);
-	}
+	archive->opening = true;
+	if (check)
+		try_to_open(archive, ZIP_CHECKCONS, MAX_CHECKED_BYTES, &error);
+	if (!check || archive->read_too_much)
+		try_to_open(archive, 0, UINT64_MAX, &error);
+	archive->opening = false;
 	cvq_err err = 0;
 	if (!archive->zip && is_cut_off(&error))
 		err = archive->read_error ? archive->read_error
@@ -169,16 +194,12 @@ cvq_err cvq_archive_open(const struct cvq_source *source, uint64_t size,
 		return -ENOMEM;
 	opened->source = source;
 	opened->size = size;
-	opened->read_left = MAX_DIRECTORY_BYTES;
 	zip_error_init(&opened->error);
 
-	opened->opening = true;
-	cvq_err err = open_zip(opened, reason);
-	opened->opening = false;
-	if (!err && cvq_archive_count(opened) > CVQ_MAX_RECORDS)
-		err = cvq_explain(reason, CVQ_ERR_CONTENT,
-				  "its zip archive has more than %u entries",
-				  CVQ_MAX_RECORDS);
+	cvq_err err = cvq_zip_end_read(source, size, &opened->end, reason);
+	err = err ? err : cvq_zip_directory_check(source, &opened->end, reason);
+	err = err ? err : open_zip(opened, reason);
+	cvq_zip_end_release(&opened->end);
 	if (err)
 		cvq_archive_close(opened);
 	else
