@@ -132,6 +132,8 @@ static cvq_err refuse(struct cvq_archive *archive, zip_error_t *error, const cha
 		return archive->read_error;
 	if (zip_error_code_zip(error) == ZIP_ER_MEMORY)
 		return -ENOMEM;
+	if (zip_error_code_zip(error) == ZIP_ER_OK)
+		return cvq_explain(reason, CVQ_ERR_CONTENT, "%s", what);
 	return cvq_explain(reason, CVQ_ERR_CONTENT, "%s (%s)", what,
 			   zip_error_strerror(error));
 }

@@ -337,6 +337,32 @@ static void an_entry_has_one_name(void **state)
 	}
 }
 
+static void a_pickle_of_another_length_is_damaged(void **state)
+{
+	(void)state;
+	const uint8_t deflated[] = {1, 3, 0, 0xfc, 0xff, 0x80, 2, '.'}; /* one block */
+	for (uint32_t size = 2; size <= 4; size += 2) {
+		struct writing writing;
+		open_writing(&writing);
+		add(&writing, (struct entry){.name = "model/data.pkl",
+					     .data = deflated,
+					     .deflated = true,
+					     .packed = sizeof(deflated),
+					     .size = size,
+					     .crc = cvq_crc32(0, deflated + 5, 3)});
+		add(&writing,
+		    (struct entry){.name = "model/version", .data = "3\n", .size = 2});
+		end_writing(&writing, 0);
+		struct opened opened = {.fd = writing.fd};
+		assert_int_equal(cvq_policy_init(&opened.policy), 0);
+		assert_passed_through(&opened, "'model/data.pkl' is damaged");
+		struct cvq_reason reason;
+		assert_int_equal(plan(&opened, &reason), CVQ_ERR_CONTENT);
+		assert_null(strstr(reason.text, "No error"));
+		close_model(&opened);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -348,6 +374,7 @@ int main(void)
 		cmocka_unit_test(names_that_collide_are_not_compared),
 		cmocka_unit_test(padding_of_many_records_is_no_fault),
 		cmocka_unit_test(an_entry_has_one_name),
+		cmocka_unit_test(a_pickle_of_another_length_is_damaged),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
