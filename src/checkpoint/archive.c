@@ -340,6 +340,13 @@ void cvq_archive_rebind(struct cvq_archive *archive, const struct cvq_source *so
 	archive->read_error = 0;
 }
 
+static cvq_err failure_of(const struct cvq_archive *archive, const zip_error_t *error)
+{
+	if (archive->read_error)
+		return archive->read_error;
+	return zip_error_code_zip(error) == ZIP_ER_MEMORY ? -ENOMEM : -EBADMSG;
+}
+
 static cvq_err inflate_entry(struct cvq_archive *archive, zip_file_t *file, uint64_t size,
 			     int fd, uint64_t offset)
 {
@@ -349,7 +356,7 @@ static cvq_err inflate_entry(struct cvq_archive *archive, zip_file_t *file, uint
 		/* Also at the end, where libzip verifies the CRC. */
 		zip_int64_t got = zip_fread(file, piece, sizeof(piece));
 		if (got < 0)
-			return archive->read_error ? archive->read_error : -EBADMSG;
+			return failure_of(archive, zip_file_get_error(file));
 		if (got == 0)
 			return done == size ? 0 : -EBADMSG;
 		if ((uint64_t)got > size - done)
@@ -366,14 +373,12 @@ cvq_err cvq_archive_inflate(struct cvq_archive *archive, const struct cvq_source
 {
 	cvq_archive_rebind(archive, source);
 	zip_file_t *file = zip_fopen_index(archive->zip, index, 0);
-	cvq_err err = -EBADMSG;
+	cvq_err err;
 	if (file) {
 		err = inflate_entry(archive, file, size, fd, offset);
 		zip_fclose(file);
-	} else if (archive->read_error) {
-		err = archive->read_error;
-	} else if (zip_error_code_zip(zip_get_error(archive->zip)) == ZIP_ER_MEMORY) {
-		err = -ENOMEM;
+	} else {
+		err = failure_of(archive, zip_get_error(archive->zip));
 	}
 	cvq_archive_rebind(archive, NULL);
 	return err;

@@ -12,12 +12,18 @@
 #include "base/buffer.h"
 #include "checkpoint/archive.h"
 
+enum state {
+	AWAITED, /* nobody has asked for it, or it has failed for another reason */
+	READY,   /* the record lies there */
+	DAMAGED, /* it never will */
+};
+
 /* A record's place in the spill file. */
 struct place {
 	uint64_t start; /* in the file */
 	uint64_t size;
-	size_t index;      /* of the entry */
-	atomic_bool ready; /* the record lies there */
+	size_t index; /* of the entry */
+	_Atomic enum state state;
 };
 
 struct cvq_spill {
@@ -71,7 +77,7 @@ cvq_err cvq_spill_add(struct cvq_spill *spill, size_t index, struct cvq_record *
 	place->start = spill->size;
 	place->size = record->size;
 	place->index = index;
-	atomic_init(&place->ready, false);
+	atomic_init(&place->state, AWAITED);
 	record->offset = CVQ_SPILL_START + spill->size;
 	spill->size += record->size;
 	return 0;
@@ -108,21 +114,43 @@ static int open_spill_file(void)
 	return fd;
 }
 
-/* Inflates the record unless somebody else has done so meanwhile. */
-static cvq_err make_ready(struct cvq_spill *spill, const struct cvq_source *source,
-			  struct place *place)
+/* Asks for the room first: what is inflated until it runs out fills a disk for others. */
+static cvq_err reserve(int fd, const struct place *place)
+{
+	if (place->size == 0 ||
+	    fallocate(fd, 0, (off_t)place->start, (off_t)place->size) == 0)
+		return 0;
+	/* Not every file system can be asked; then writing will tell. */
+	return errno == ENOSPC || errno == EDQUOT || errno == EFBIG ? -errno : 0;
+}
+
+static cvq_err inflate(struct cvq_spill *spill, const struct cvq_source *source,
+		       const struct place *place)
+{
+	if (spill->fd < 0)
+		spill->fd = open_spill_file();
+	if (spill->fd < 0)
+		return spill->fd;
+	cvq_err err = reserve(spill->fd, place);
+	if (!err)
+		err = cvq_archive_inflate(spill->archive, source, place->index, place->size,
+					  spill->fd, place->start);
+	if (err && place->size > 0)
+		fallocate(spill->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+			  (off_t)place->start, (off_t)place->size);
+	return err;
+}
+
+/* Inflates the record unless somebody else has done so meanwhile, or found it damaged. */
+static cvq_err attempt(struct cvq_spill *spill, const struct cvq_source *source,
+		       struct place *place)
 {
 	cvq_err err = 0;
 	pthread_mutex_lock(&spill->mutex);
-	if (!atomic_load(&place->ready)) {
-		if (spill->fd < 0)
-			spill->fd = open_spill_file();
-		err = spill->fd < 0 ? spill->fd : 0;
-		if (!err)
-			err = cvq_archive_inflate(spill->archive, source, place->index,
-						  place->size, spill->fd, place->start);
-		if (!err)
-			atomic_store(&place->ready, true);
+	if (atomic_load(&place->state) == AWAITED) {
+		err = inflate(spill, source, place);
+		if (!err || err == -EBADMSG)
+			atomic_store(&place->state, err ? DAMAGED : READY);
 	}
 	pthread_mutex_unlock(&spill->mutex);
 	return err;
@@ -149,7 +177,11 @@ cvq_err cvq_spill_read(struct cvq_spill *spill, const struct cvq_source *source,
 		return cvq_source_read(source, buffer, length, offset);
 	offset -= CVQ_SPILL_START;
 	struct place *place = find_place(spill, offset);
-	cvq_err err = atomic_load(&place->ready) ? 0 : make_ready(spill, source, place);
+	cvq_err err = 0;
+	if (atomic_load(&place->state) == AWAITED)
+		err = attempt(spill, source, place);
+	if (!err && atomic_load(&place->state) == DAMAGED)
+		err = -EBADMSG;
 	if (err)
 		return err;
 	const struct cvq_source file = {.fd = spill->fd};

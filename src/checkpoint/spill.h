@@ -45,9 +45,12 @@ cvq_err cvq_spill_add(struct cvq_spill *spill, size_t index, struct cvq_record *
  * Reads exactly 'length' bytes at 'offset', of the source or of one record in the
  * spill file.  'spill' may be NULL if no offset is beyond CVQ_SPILL_START.
  *
- * Thread-safe; a lock is held only while a record is inflated.  Returns 0; -ENOSPC
- * if there is no room to inflate; -EBADMSG if the record is damaged; or what
- * cvq_source_read() returns.
+ * Thread-safe.  While a record is inflated, whoever reads of it waits, and so does who is
+ * the first to read of another record of the same file.  What is damaged is inflated no
+ * second time, what failed for another reason is tried again.
+ *
+ * Returns 0; -ENOSPC, -EDQUOT or -EFBIG if there is no room to inflate, none of which is
+ * then taken; -EBADMSG if the record is damaged; or what cvq_source_read() returns.
  */
 cvq_err cvq_spill_read(struct cvq_spill *spill, const struct cvq_source *source,
 		       void *buffer, size_t length, uint64_t offset);

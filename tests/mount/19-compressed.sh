@@ -44,6 +44,18 @@ torch fixed_image "$work/image.pt"
 same "$work/image.pt" "$view/llm.pt" # the other file does not suffer
 unmount_view
 
+# What does not fit takes no room from others; only small records do.
+if is_root; then
+	mount -t tmpfs -o size=64k tmpfs "$work/spill"
+	mount_view
+	! cat "$view/packed.pt" >/dev/null 2>&1 || fail "it inflates without room"
+	[ "$(df --output=used "$work/spill" | tail -n 1)" -lt 32 ] ||
+		fail "what does not fit takes room"
+	mount -o remount,size=50% "$work/spill"
+	same "$work/whole.pt" "$view/packed.pt"
+	unmount_view
+fi
+
 # A damaged entry is an error, not other numbers.
 damage_entry "$original/packed.pt"
 mount_view
@@ -51,3 +63,4 @@ mount_view
 [[ $(status_of "$view" last_error) == *"damaged"* ]] ||
 	fail "it does not say that an entry is damaged: $(status_of "$view" last_error)"
 unmount_view
+! is_root || umount "$work/spill"
