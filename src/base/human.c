@@ -8,7 +8,9 @@ const char *cvq_human_size(uint64_t bytes, char text[CVQ_HUMAN_SIZE])
 	static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB"};
 	double size = (double)bytes;
 	unsigned unit = 0;
-	while (size >= 1024 && unit + 1 < sizeof(units) / sizeof(*units)) {
+	/* As it is shown: 1023.95 is rounded to 1024.0, which is one of the next unit. */
+	while (size >= (unit ? 1023.95 : 1024) &&
+	       unit + 1 < sizeof(units) / sizeof(*units)) {
 		size /= 1024;
 		unit++;
 	}
