@@ -280,6 +280,7 @@ static int run_with_options(struct cvq_context *context)
 int main(int argc, char **argv)
 {
 	cvq_fill_standard_descriptors();
+	signal(SIGCHLD, SIG_DFL); /* or fusermount3 would leave no exit code */
 	raise_descriptor_limit();
 	share_arenas();
 	openlog("cvq-mount", LOG_PID, LOG_DAEMON);

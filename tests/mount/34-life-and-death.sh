@@ -151,6 +151,13 @@ done
 mount_view
 expect 1 "$(list_mounts | grep -cxF "$view")" "mounts at the view after two died there"
 same "$work/image.pt" "$view/llm.pt"
+
+# Also for one who does not care what becomes of his children.
+kill -KILL "$daemon"
+wait_for 20 has_ended "$daemon"
+timeout 60 env --ignore-signal=CHLD "$CVQ_MOUNT" "$original" "$view" ||
+	fail "a dead mount is not replaced if SIGCHLD is ignored"
+same "$work/image.pt" "$view/llm.pt"
 unmount_view
 [ -z "$(ls -A "$view")" ] || fail "something is left at the mountpoint"
 
