@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 #
 # Beyond 4 GiB: storages and offsets that need zip64 in the source and in the view.
-# The weights are holes, but the view's bytes are all read.
+# The weights are holes but for their last elements, but the view's bytes are all read.
 # Label: slow
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
@@ -17,13 +17,16 @@ torch sparse_checkpoint "$original/large.pt" 1300000000 2200000000 70000
 mount_view
 expect_state converted "$view/large.pt"
 [ "$(stat -c %s "$view/large.pt")" -gt 7000000000 ] || fail "the view is too small"
-for number in 0 1 2 3; do
-	torch read_one_tensor "$view/large.pt" "small.$number" read || fail "small.$number is wrong"
+for name in small.{0..3} large.{0..2}; do
+	torch read_one_tensor "$view/large.pt" "$name" read || fail "$name is wrong"
 done
 "$tools/zip_check" "$view/large.pt" || fail "libzip finds a fault"
 if "$PYTHON" -c 'import torch
 assert tuple(map(int, torch.__version__.split(".")[:2])) >= (2, 1)' 2>/dev/null; then
-	torch read_one_tensor "$view/large.pt" small.3 torch || fail "torch reads it wrongly"
+	for name in small.3 large.1; do
+		torch read_one_tensor "$view/large.pt" "$name" torch ||
+			fail "torch reads $name wrongly"
+	done
 fi
 unmount_view
 

@@ -1,12 +1,12 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""Reads one small tensor of a sparse checkpoint's view and checks its values.
+"""Reads the last values of one tensor of a sparse checkpoint's view and checks them.
 
     read_one_tensor.py VIEW NAME read|map|torch
 
 "read" and "map" find the one record by the archive's directory and the pickle and
 read it, or look at it in a mapping of the file; "torch" is torch.load(mmap=True).
-NAME is "small.N".
+NAME is "small.N" or "large.N".
 """
 import io
 import mmap
@@ -17,7 +17,7 @@ import sys
 import zipfile
 from typing import Any, List
 
-from sparse_checkpoint import SMALL, small_values
+from sparse_checkpoint import SMALL, last_values
 
 BYTES = 2 * SMALL
 
@@ -27,11 +27,11 @@ class State(dict):
 
 
 class Locator(pickle.Unpickler):
-    """Turns tensors into the keys of their storages; runs nothing."""
+    """Turns tensors into the keys of their storages and their lengths; runs nothing."""
 
     def find_class(self, module: str, name: str) -> Any:
         if name == "_rebuild_tensor_v2":
-            return lambda storage, *rest: storage
+            return lambda storage, offset, shape, *rest: (storage, shape[0])
         return State if name == "OrderedDict" else name
 
     def persistent_load(self, pid: tuple) -> str:
@@ -39,19 +39,21 @@ class Locator(pickle.Unpickler):
 
 
 def locate(path: str, name: str) -> int:
-    """The offset of the tensor's values in the file."""
+    """The offset of the tensor's last values in the file."""
     with zipfile.ZipFile(path) as archive:
-        keys = Locator(io.BytesIO(archive.read("archive/data.pkl"))).load()
-        entry = archive.getinfo(f"archive/data/{keys[name]}")
+        tensors = Locator(io.BytesIO(archive.read("archive/data.pkl"))).load()
+        key, length = tensors[name]
+        entry = archive.getinfo(f"archive/data/{key}")
     with open(path, "rb") as file:
         file.seek(entry.header_offset + 26)
-        return entry.header_offset + 30 + sum(struct.unpack("<HH", file.read(4)))
+        start = entry.header_offset + 30 + sum(struct.unpack("<HH", file.read(4)))
+    return start + 2 * length - BYTES
 
 
 def read_values(path: str, name: str, way: str) -> List[float]:
     if way == "torch":
         import torch
-        return torch.load(path, mmap=True, weights_only=True)[name].tolist()
+        return torch.load(path, mmap=True, weights_only=True)[name][-SMALL:].tolist()
     offset = locate(path, name)
     with open(path, "rb") as file:
         if way == "map":
@@ -68,7 +70,7 @@ def read_values(path: str, name: str, way: str) -> List[float]:
 def main() -> int:
     path, name, way = sys.argv[1:4]
     expected = [struct.unpack("<e", struct.pack("<e", value))[0]
-                for value in small_values(int(name.split(".")[1]))]
+                for value in last_values(name)]
     if read_values(path, name, way) != expected:
         print(f"{path}: {name} has the wrong values")
         return 1

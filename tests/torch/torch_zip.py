@@ -38,10 +38,11 @@ class TorchZip:
         self.file.write(data)
         self._end(entry, zlib.crc32(data) if crc is None else crc)
 
-    def add_hole(self, name: str, size: int, crc: int = 0) -> None:
-        """A record of zeros that take no space on the disk."""
+    def add_hole(self, name: str, size: int, tail: bytes = b"", crc: int = 0) -> None:
+        """A record of zeros that take no space on the disk, up to its tail."""
         entry = self._begin(name, size)
-        self.file.seek(size, 1)
+        self.file.seek(size - len(tail), 1)
+        self.file.write(tail)
         self._end(entry, crc)
 
     def _begin(self, name: str, size: int) -> Entry:
@@ -117,6 +118,7 @@ class Storage:
     numel: int
     data: Optional[bytes] = None  # None: a hole
     crc: Optional[int] = None  # what the archive says, if not the truth
+    tail: bytes = b""  # the end of a hole
 
 
 @dataclass
@@ -133,7 +135,8 @@ class Checkpoint:
         archive.add("byteorder", byteorder.encode())
         for key, storage in enumerate(self.storages):
             if storage.data is None:
-                archive.add_hole(f"data/{key}", storage.numel * item_size(storage.kind))
+                size = storage.numel * item_size(storage.kind)
+                archive.add_hole(f"data/{key}", size, storage.tail)
             else:
                 archive.add(f"data/{key}", storage.data, storage.crc)
         archive.add("version", b"3\n")
