@@ -7,12 +7,14 @@ import struct
 import subprocess
 import tempfile
 import zipfile
+import zlib
 from collections import OrderedDict
 from typing import Any, Callable, List
 
 import torch
 from kind import SAMPLE, SAMPLE_FLOAT32, Unavailable, kind, numbers, register, sample
 from torch_save import Records, Saver, archive_records, write_archive
+from torch_zip import Entry, TorchZip
 
 IDENTITY = (".data/serialization_id", b"0123456789" * 4)
 
@@ -153,6 +155,26 @@ def crcs_off(path: str) -> None:
         torch.serialization.set_crc32_options(True)
 
 
+@kind("archive/overlapping", reason="overlap|inconsistent")
+def overlapping(path: str) -> None:
+    """The first storage's payload is another whole entry, the directory knows both."""
+    inner = numbers(30, 20, seed=67).numpy().tobytes()
+    name = b"archive/data/1"
+    header = struct.pack("<IHHHHHIIIHH", 0x04034B50, 0, 0, 0, 0, 0, zlib.crc32(inner), len(inner),
+                         len(inner), len(name), 0) + name
+    outer = header + inner
+    assert len(outer) % 4 == 0
+    saver = Saver([torch.empty(len(outer) // 4), torch.empty(30, 20)])
+    with open(path, "wb") as file:
+        archive = TorchZip(file)
+        archive.add("data.pkl", saver.pickled())
+        archive.add("data/0", outer)
+        start = file.tell() - 16 - len(outer)  # a data descriptor follows
+        archive.add("version", b"3\n")
+        archive.entries.append(Entry(name, start, len(inner), zlib.crc32(inner), False))
+        archive.close()
+
+
 # ---------------------------------------------------------------------------
 # Packed by other programs
 # ---------------------------------------------------------------------------
@@ -200,6 +222,8 @@ register_sample("partly-deflated", lambda path: pack(path, mixed))
 register_sample("zip-program", pack_with_zip)
 register_sample("zip-program-without-folders", lambda path: pack_with_zip(path, "-D", "-9"))
 register_sample("zip-program-stored", lambda path: pack_with_zip(path, "-0"))
+register("archive/encrypted", lambda path: pack_with_zip(path, "-D", "-P", "secret"),
+         reason="is encrypted")
 for packed, code in (("bzip2", zipfile.ZIP_BZIP2), ("lzma", zipfile.ZIP_LZMA)):
     register(f"archive/{packed}", lambda path, method=code: pack(path, lambda _: method),
              reason="compress")
