@@ -77,14 +77,26 @@ static bool is_root(const struct cvq_machine *machine, const struct cvq_pickle_n
 	       node == &machine->pickle->nodes[cvq_value_payload(machine->stack[0])];
 }
 
+static bool can_hold_tensor(cvq_value value)
+{
+	enum cvq_value_kind kind = cvq_value_kind(value);
+	return kind == VALUE_NODE || kind == VALUE_STORAGE;
+}
+
+static bool is_remembered(const struct cvq_machine *machine,
+			  const struct cvq_pickle_node *node, const struct cvq_child *child)
+{
+	if (can_hold_tensor(child->value) || can_hold_tensor(child->key))
+		return true;
+	return cvq_value_kind(child->key) == VALUE_STRING && is_root(machine, node);
+}
+
 static cvq_err add_child(struct cvq_machine *machine, struct cvq_pickle_node *node,
-			 cvq_value key, cvq_value value)
+			 const struct cvq_child *child)
 {
 	struct cvq_pickle *pickle = machine->pickle;
-	uint32_t position = node->count++;
-	enum cvq_value_kind kind = cvq_value_kind(value);
-	bool file_key = cvq_value_kind(key) == VALUE_STRING && is_root(machine, node);
-	if (kind != VALUE_NODE && kind != VALUE_STORAGE && !file_key)
+	node->count++;
+	if (!is_remembered(machine, node, child))
 		return 0;
 	if (pickle->child_count >= CVQ_PICKLE_MAX_VALUES)
 		return cvq_machine_refuse(machine, "holds too many objects");
@@ -92,7 +104,7 @@ static cvq_err add_child(struct cvq_machine *machine, struct cvq_pickle_node *no
 		     pickle->child_count, sizeof(*pickle->children)))
 		return -ENOMEM;
 	uint32_t index = (uint32_t)pickle->child_count++;
-	pickle->children[index] = (struct cvq_child){key, value, position, NO_INDEX};
+	pickle->children[index] = *child;
 	if (node->first == NO_INDEX)
 		node->first = index;
 	else
@@ -114,11 +126,16 @@ static cvq_err add_items(struct cvq_machine *machine, size_t count, bool pairs)
 					  "adds to something that is no container");
 
 	const cvq_value *items = machine->stack + first;
-	cvq_value none = cvq_value_make(VALUE_NONE, 0);
 	cvq_err err = 0;
-	for (size_t i = 0; i < count && !err; i += pairs ? 2 : 1)
-		err = pairs ? add_child(machine, node, items[i], items[i + 1])
-			    : add_child(machine, node, none, items[i]);
+	for (size_t i = 0; i < count && !err; i++) {
+		struct cvq_child child = {.position = node->count, .next = NO_INDEX};
+		if (pairs) {
+			child.key = items[i++];
+			child.position = NO_INDEX;
+		}
+		child.value = items[i];
+		err = add_child(machine, node, &child);
+	}
 	return err;
 }
 

@@ -80,9 +80,9 @@ struct cvq_pickle_node {
 };
 
 struct cvq_child {
-	cvq_value key; /* of a dict */
+	cvq_value key; /* in a dict */
 	cvq_value value;
-	uint32_t position; /* in a list */
+	uint32_t position; /* in a list; NO_INDEX in a dict */
 	uint32_t next;
 };
 

@@ -74,10 +74,10 @@ static void append_part(struct walk *walk, const char *text, size_t length)
 	walk->name_bytes += length;
 }
 
-static void append_position(struct walk *walk, uint64_t position)
+static void append_number(struct walk *walk, int64_t number)
 {
 	char text[24];
-	int length = snprintf(text, sizeof(text), "%llu", (unsigned long long)position);
+	int length = snprintf(text, sizeof(text), "%lld", (long long)number);
 	append_part(walk, text, (size_t)length);
 }
 
@@ -88,9 +88,7 @@ static void append_key(struct walk *walk, cvq_value key)
 		struct cvq_slice text = cvq_pickle_string(walk->pickle, key);
 		append_part(walk, text.data, text.length);
 	} else if (cvq_pickle_int(walk->pickle, key, &number)) {
-		char text[24];
-		int length = snprintf(text, sizeof(text), "%lld", (long long)number);
-		append_part(walk, text, (size_t)length);
+		append_number(walk, number);
 	} else {
 		append_part(walk, "?", 1);
 	}
@@ -355,37 +353,52 @@ static cvq_err call(struct walk *walk, cvq_value callable, cvq_value arguments,
 /*                                  The walk                                  */
 /* ========================================================================== */
 
+/* What lies in a dict; the key goes by its own name. */
+static cvq_err walk_entry(struct walk *walk, cvq_value key, cvq_value value, enum use use)
+{
+	size_t length = walk->name.length;
+	append_key(walk, key);
+	cvq_err err = walk_value(walk, key, use);
+	if (!err)
+		err = walk_value(walk, value, use);
+	walk->name.length = length;
+	return err;
+}
+
+/* What lies in a list or tuple. */
+static cvq_err walk_item(struct walk *walk, uint32_t position, cvq_value value,
+			 enum use use)
+{
+	size_t length = walk->name.length;
+	append_number(walk, position);
+	cvq_err err = walk_value(walk, value, use);
+	walk->name.length = length;
+	return err;
+}
+
+static cvq_err walk_child(struct walk *walk, const struct cvq_child *child, enum use use)
+{
+	return child->position == NO_INDEX
+		       ? walk_entry(walk, child->key, child->value, use)
+		       : walk_item(walk, child->position, child->value, use);
+}
+
 static cvq_err walk_children(struct walk *walk, const struct cvq_pickle_node *node,
 			     enum use use)
 {
-	const struct cvq_pickle *pickle = walk->pickle;
-	size_t length = walk->name.length;
+	const struct cvq_child *children = walk->pickle->children;
 	cvq_err err = 0;
-
-	for (uint32_t i = node->first; i != NO_INDEX && !err;
-	     i = pickle->children[i].next) {
-		const struct cvq_child *child = &pickle->children[i];
-		if (cvq_value_kind(child->key) == VALUE_NONE)
-			append_position(walk, child->position);
-		else
-			append_key(walk, child->key);
-		err = walk_value(walk, child->value, use);
-		walk->name.length = length;
-	}
+	for (uint32_t i = node->first; i != NO_INDEX && !err; i = children[i].next)
+		err = walk_child(walk, &children[i], use);
 	return err;
 }
 
 static cvq_err walk_tuple(struct walk *walk, const struct cvq_pickle_node *node,
 			  enum use use)
 {
-	size_t length = walk->name.length;
 	cvq_err err = 0;
-
-	for (uint32_t i = 0; i < node->count && !err; i++) {
-		append_position(walk, i);
-		err = walk_value(walk, walk->pickle->items[node->first + i], use);
-		walk->name.length = length;
-	}
+	for (uint32_t i = 0; i < node->count && !err; i++)
+		err = walk_item(walk, i, walk->pickle->items[node->first + i], use);
 	return err;
 }
 

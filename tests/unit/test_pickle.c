@@ -56,6 +56,26 @@ static void names_join_keys_positions_and_attributes(void **state)
 	cvq_pickle_free(pickle);
 }
 
+/* None is a key as any other, and not the lack of one. */
+static void keys_that_are_no_text_have_a_name(void **state)
+{
+	(void)state;
+	cleanup_buffer struct cvq_buffer stream = {0};
+	emit(&stream, "\x80\x02}(K\x07");
+	emit_tensor(&stream, "FloatStorage", "0", 4);
+	emit(&stream, "J\xfe\xff\xff\xff" /* -2 */);
+	emit_tensor(&stream, "FloatStorage", "1", 4);
+	emit(&stream, "N");
+	emit_tensor(&stream, "FloatStorage", "2", 4);
+	emit(&stream, "u.");
+
+	struct cvq_pickle *pickle = parse(&stream);
+	assert_int_equal(find_tensor(pickle, "7")->storage, 0);
+	assert_int_equal(find_tensor(pickle, "-2")->storage, 1);
+	assert_int_equal(find_tensor(pickle, "?")->storage, 2);
+	cvq_pickle_free(pickle);
+}
+
 static void a_tensor_met_twice_has_two_names(void **state)
 {
 	(void)state;
@@ -289,6 +309,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_state_dict_has_named_tensors),
 		cmocka_unit_test(names_join_keys_positions_and_attributes),
+		cmocka_unit_test(keys_that_are_no_text_have_a_name),
 		cmocka_unit_test(a_tensor_met_twice_has_two_names),
 		cmocka_unit_test(a_legacy_storage_may_be_a_view),
 		cmocka_unit_test(a_class_may_be_a_persistent_id),

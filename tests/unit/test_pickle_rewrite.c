@@ -43,6 +43,29 @@ static void what_an_unknown_function_sees_is_not_plain(void **state)
 	cvq_pickle_free(pickle);
 }
 
+/* {function(tensor): 1, storage: 1} beside plain tensors on the same storages */
+static void what_a_key_holds_is_looked_at(void **state)
+{
+	(void)state;
+	cleanup_buffer struct cvq_buffer stream = {0};
+	emit(&stream, "\x80\x02}(cmodule\nfunction\n");
+	emit_tensor(&stream, "FloatStorage", "0", 4);
+	emit(&stream, "\x85RK\x01");
+	emit_storage(&stream, "FloatStorage", "1", 4);
+	emit(&stream, "K\x01");
+	emit_string(&stream, "called");
+	emit_tensor(&stream, "FloatStorage", "0", 4);
+	emit_string(&stream, "raw");
+	emit_tensor(&stream, "FloatStorage", "1", 4);
+	emit(&stream, "u.");
+
+	struct cvq_pickle *pickle = parse(&stream);
+	assert_false(is_plain(pickle, "called"));
+	assert_false(is_plain(pickle, "raw"));
+	find_tensor(pickle, "?.0");
+	cvq_pickle_free(pickle);
+}
+
 static void the_parts_of_a_sparse_tensor_go_by_its_name(void **state)
 {
 	(void)state;
@@ -305,6 +328,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_storage_saved_as_such_is_not_plain),
 		cmocka_unit_test(what_an_unknown_function_sees_is_not_plain),
+		cmocka_unit_test(what_a_key_holds_is_looked_at),
 		cmocka_unit_test(the_parts_of_a_sparse_tensor_go_by_its_name),
 		cmocka_unit_test(a_nested_tensor_fixes_the_length_of_its_storage),
 		cmocka_unit_test(parameters_are_plain),
