@@ -88,6 +88,8 @@ static bool is_remembered(const struct cvq_machine *machine,
 {
 	if (can_hold_tensor(child->value) || can_hold_tensor(child->key))
 		return true;
+	if (node->type == NODE_LIST && child->position == 0)
+		return true;
 	return cvq_value_kind(child->key) == VALUE_STRING && is_root(machine, node);
 }
 

@@ -66,7 +66,7 @@ enum cvq_pickle_node_type {
 /*
  * A container or object.  Lists and dicts remember only those children that can
  * hold a tensor: a list of a million numbers costs nothing.  The root remembers all
- * that it has under a name.
+ * that it has under a name, and a list its first: it may be the key of a pair.
  */
 struct cvq_pickle_node {
 	uint8_t type;
@@ -147,5 +147,15 @@ bool cvq_slice_is(struct cvq_slice slice, const char *text);
 /* The fields of a value that is a tuple, else NULL. */
 const struct cvq_pickle_node *cvq_pickle_tuple(const struct cvq_pickle *pickle,
 					       cvq_value value);
+
+/* The list [[key, value], ...] if it is all that a dict is made of, else NULL.  So
+ * Python 2 pickles an OrderedDict: as a call with its pairs, and not with SETITEMS. */
+const struct cvq_pickle_node *cvq_pickle_pairs(const struct cvq_pickle *pickle,
+					       const struct cvq_pickle_node *arguments);
+
+/* Takes one of them apart; false if it is no list or tuple of two.  A value that can
+ * hold no tensor may come as VALUE_OTHER. */
+bool cvq_pickle_pair(const struct cvq_pickle *pickle, cvq_value pair, cvq_value *key,
+		     cvq_value *value);
 
 #endif

@@ -34,6 +34,8 @@ enum use {
 };
 
 static cvq_err walk_value(struct walk *walk, cvq_value value, enum use use);
+static cvq_err walk_entry(struct walk *walk, cvq_value key, cvq_value value, enum use use);
+static cvq_err walk_child(struct walk *walk, const struct cvq_child *child, enum use use);
 
 static cvq_err not_understood(struct walk *walk, const char *what)
 {
@@ -226,6 +228,26 @@ static cvq_err read_all(struct walk *walk, const struct cvq_pickle_node *argumen
 	return err;
 }
 
+/* dict(), or dict([[key, value], ...]), which names them by their keys. */
+static cvq_err read_dict(struct walk *walk, const struct cvq_pickle_node *arguments,
+			 enum use use)
+{
+	const struct cvq_pickle *pickle = walk->pickle;
+	const struct cvq_pickle_node *pairs = cvq_pickle_pairs(pickle, arguments);
+	if (!pairs)
+		return read_all(walk, arguments, use);
+	cvq_err err = 0;
+	for (uint32_t i = pairs->first; i != NO_INDEX && !err;
+	     i = pickle->children[i].next) {
+		const struct cvq_child *child = &pickle->children[i];
+		cvq_value key, value;
+		err = cvq_pickle_pair(pickle, child->value, &key, &value)
+			      ? walk_entry(walk, key, value, use)
+			      : walk_child(walk, child, use);
+	}
+	return err;
+}
+
 /* _rebuild_sparse_tensor(layout, (indices, values, ...)): all go by the tensor's name. */
 static cvq_err read_sparse(struct walk *walk, const struct cvq_pickle_node *arguments,
 			   enum use use)
@@ -307,16 +329,16 @@ static const struct function {
 	{"torch._utils", "_rebuild_sparse_csr_tensor", read_sparse},
 	{"torch._utils", "_rebuild_nested_tensor", read_nested},
 	{"torch._utils", "_rebuild_wrapper_subclass", refuse_wrapper},
-	{"collections", "OrderedDict", read_all},
+	{"collections", "OrderedDict", read_dict},
 	{"collections", "defaultdict", read_all},
 	{"collections", "Counter", read_all},
 	{"copyreg", "_reconstructor", read_all},
 	{"copy_reg", "_reconstructor", read_all},
-	{"builtins", "dict", read_all},
+	{"builtins", "dict", read_dict},
 	{"builtins", "list", read_all},
 	{"builtins", "set", read_all},
 	{"builtins", "frozenset", read_all},
-	{"__builtin__", "dict", read_all},
+	{"__builtin__", "dict", read_dict},
 	{"__builtin__", "list", read_all},
 	{"__builtin__", "set", read_all},
 	{"__builtin__", "frozenset", read_all},

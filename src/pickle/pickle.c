@@ -86,23 +86,49 @@ static const struct cvq_pickle_node *root_dict(const struct cvq_pickle *pickle)
 	return cvq_slice_is(global->name, "OrderedDict") ? node : NULL;
 }
 
+/* The key of what lies in a dict, or in a list of pairs. */
+static cvq_value key_of(const struct cvq_pickle *pickle, const struct cvq_child *child)
+{
+	cvq_value key = child->key, value;
+	if (child->position != NO_INDEX &&
+	    !cvq_pickle_pair(pickle, child->value, &key, &value))
+		key = cvq_value_make(VALUE_OTHER, 0);
+	return key;
+}
+
+/* Adds the keys that are strings to 'keys'. */
+static void add_keys(const struct cvq_pickle *pickle, const struct cvq_pickle_node *node,
+		     struct cvq_slice *keys, size_t *count)
+{
+	for (uint32_t i = node->first; i != NO_INDEX; i = pickle->children[i].next) {
+		cvq_value key = key_of(pickle, &pickle->children[i]);
+		if (cvq_value_kind(key) == VALUE_STRING)
+			keys[(*count)++] = cvq_pickle_string(pickle, key);
+	}
+}
+
 cvq_err cvq_pickle_keys(const struct cvq_pickle *pickle, struct cvq_slice **keys,
 			size_t *count, struct cvq_reason *reason)
 {
+	static const struct cvq_pickle_node none = {.first = NO_INDEX};
 	const struct cvq_pickle_node *root = root_dict(pickle);
 	if (!root)
 		return cvq_explain(reason, CVQ_ERR_CONTENT,
 				   "it holds no dict of names to tensors");
-	cleanup_free struct cvq_slice *found = calloc(root->count + 1, sizeof(*found));
+	const struct cvq_pickle_node *arguments = cvq_pickle_tuple(pickle, root->arguments);
+	const struct cvq_pickle_node *pairs =
+		arguments ? cvq_pickle_pairs(pickle, arguments) : NULL;
+	if (!pairs)
+		pairs = &none;
+
+	size_t all = (size_t)pairs->count + root->count;
+	cleanup_free struct cvq_slice *found = calloc(all + 1, sizeof(*found));
 	if (!found)
 		return -ENOMEM;
 	*count = 0;
-	for (uint32_t i = root->first; i != NO_INDEX; i = pickle->children[i].next) {
-		cvq_value key = pickle->children[i].key;
-		if (cvq_value_kind(key) == VALUE_STRING)
-			found[(*count)++] = cvq_pickle_string(pickle, key);
-	}
-	if (*count < root->count)
+	add_keys(pickle, pairs, found, count);
+	add_keys(pickle, root, found, count);
+	if (*count < all)
 		return cvq_explain(reason, CVQ_ERR_CONTENT,
 				   "its dict has keys that are no strings");
 	*keys = steal_pointer(found);

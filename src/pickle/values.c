@@ -68,3 +68,38 @@ const struct cvq_pickle_node *cvq_pickle_tuple(const struct cvq_pickle *pickle,
 	const struct cvq_pickle_node *node = &pickle->nodes[cvq_value_payload(value)];
 	return node->type == NODE_TUPLE ? node : NULL;
 }
+
+const struct cvq_pickle_node *cvq_pickle_pairs(const struct cvq_pickle *pickle,
+					       const struct cvq_pickle_node *arguments)
+{
+	if (arguments->count != 1)
+		return NULL;
+	cvq_value list = pickle->items[arguments->first];
+	if (cvq_value_kind(list) != VALUE_NODE)
+		return NULL;
+	const struct cvq_pickle_node *node = &pickle->nodes[cvq_value_payload(list)];
+	return node->type == NODE_LIST ? node : NULL;
+}
+
+bool cvq_pickle_pair(const struct cvq_pickle *pickle, cvq_value pair, cvq_value *key,
+		     cvq_value *value)
+{
+	if (cvq_value_kind(pair) != VALUE_NODE)
+		return false;
+	const struct cvq_pickle_node *node = &pickle->nodes[cvq_value_payload(pair)];
+	if (node->count != 2)
+		return false;
+	if (node->type == NODE_TUPLE) {
+		*key = pickle->items[node->first];
+		*value = pickle->items[node->first + 1];
+		return true;
+	}
+	if (node->type != NODE_LIST || node->first == NO_INDEX)
+		return false;
+	const struct cvq_child *first = &pickle->children[node->first];
+	const struct cvq_child *second =
+		first->next == NO_INDEX ? NULL : &pickle->children[first->next];
+	*key = first->value;
+	*value = second ? second->value : cvq_value_make(VALUE_OTHER, 0);
+	return first->position == 0 && (!second || second->position == 1);
+}

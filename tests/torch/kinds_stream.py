@@ -116,6 +116,16 @@ def long_system(size: int) -> dict:
     return {**SYSTEM, "type_sizes": {**SYSTEM["type_sizes"], "long": size}}
 
 
+class Python2Saver(Saver):
+    """An OrderedDict is made of a list of its items, as Python 2 has it."""
+
+    def reducer_override(self, value: Any) -> Any:
+        if not isinstance(value, OrderedDict):
+            return NotImplemented
+        items = [[key, item] for key, item in value.items()]
+        return (OrderedDict, (items,)) + ((vars(value),) if vars(value) else ())
+
+
 def in_other_order(path: str) -> None:
     """The storages lie in another order than the pickle's and than their keys'."""
     saver = sample_saver()
@@ -128,6 +138,8 @@ register_sample("pointer-keys", lambda path: write_saver(path, sample_saver()))
 register_sample("long-of-8-bytes",
                 lambda path: write_saver(path, sample_saver(), system=long_system(8)))
 register_sample("other-order", in_other_order)
+register_sample("python-2",
+                lambda path: write_saver(path, Python2Saver(sample(), key=str, legacy=True)))
 register_sample("trailing-bytes", lambda path: write(path, saved(sample()) + bytes(range(256))))
 
 

@@ -56,6 +56,66 @@ static void names_join_keys_positions_and_attributes(void **state)
 	cvq_pickle_free(pickle);
 }
 
+/* OrderedDict([['a', tensor], ['steps', 5], ('b', OrderedDict([['c', tensor]]))]), with the
+ * attribute that every state_dict has. */
+static void emit_python_2(struct cvq_buffer *out)
+{
+	emit(out, "\x80\x02"
+		  "ccollections\nOrderedDict\nq\x00](](");
+	emit_string(out, "a");
+	emit_tensor(out, "FloatStorage", "0", 4);
+	emit(out, "e](");
+	emit_string(out, "steps");
+	emit(out, "K\x05"
+		  "e");
+	emit_string(out, "b");
+	emit(out, "h\x00](](");
+	emit_string(out, "c");
+	emit_tensor(out, "FloatStorage", "1", 4);
+	emit(out, "ee\x85R\x86" /* the call, and ('b', it) */
+		  "e\x85R}");
+	emit_string(out, "_metadata");
+	emit_tensor(out, "FloatStorage", "2", 4);
+	emit(out, "sb");
+}
+
+/* Whose names would otherwise be positions, which no pattern matches. */
+static void an_ordered_dict_of_python_2_has_its_names(void **state)
+{
+	(void)state;
+	cleanup_buffer struct cvq_buffer stream = {0};
+	emit_python_2(&stream);
+	emit(&stream, ".");
+	struct cvq_pickle *pickle = parse(&stream);
+	assert_int_equal(find_tensor(pickle, "a")->storage, 0);
+	assert_int_equal(find_tensor(pickle, "b.c")->storage, 1);
+	assert_int_equal(find_tensor(pickle, "_metadata")->storage, 2);
+	assert_int_equal(cvq_pickle_tensor_count(pickle), 3);
+	cvq_pickle_free(pickle);
+}
+
+/* OrderedDict([[tensor, 5, 6], list, list, tensor]), with items set in the lists. */
+static void what_is_no_pair_is_named_by_its_position(void **state)
+{
+	(void)state;
+	cleanup_buffer struct cvq_buffer stream = {0};
+	emit(&stream, "\x80\x02"
+		      "ccollections\nOrderedDict\n](](");
+	emit_tensor(&stream, "FloatStorage", "0", 4);
+	emit(&stream, "K\x05K\x06"
+		      "e](K\x00K\x01K\x01K\x02u]K\x05"
+		      "aK\x00");
+	emit_tensor(&stream, "FloatStorage", "1", 4);
+	emit(&stream, "s");
+	emit_tensor(&stream, "FloatStorage", "2", 4);
+	emit(&stream, "e\x85R.");
+	struct cvq_pickle *pickle = parse(&stream);
+	assert_int_equal(find_tensor(pickle, "0.0")->storage, 0);
+	assert_int_equal(find_tensor(pickle, "2.0")->storage, 1);
+	assert_int_equal(find_tensor(pickle, "3")->storage, 2);
+	cvq_pickle_free(pickle);
+}
+
 /* None is a key as any other, and not the lack of one. */
 static void keys_that_are_no_text_have_a_name(void **state)
 {
@@ -248,6 +308,23 @@ static void the_keys_of_a_file_are_those_of_its_outermost_dict(void **state)
 	cvq_pickle_free(pickle);
 }
 
+static void the_keys_of_python_2_are_those_of_its_pairs(void **state)
+{
+	(void)state;
+	cleanup_buffer struct cvq_buffer stream = {0};
+	emit_python_2(&stream);
+	emit_string(&stream, "later");
+	emit(&stream, "K\x01s.");
+	struct cvq_pickle *pickle = parse(&stream);
+	cleanup_free struct cvq_slice *keys = NULL;
+	size_t count = 0;
+	assert_int_equal(cvq_pickle_keys(pickle, &keys, &count, NULL), 0);
+	assert_int_equal(count, 4);
+	assert_true(key_is(keys[0], "a") && key_is(keys[1], "steps"));
+	assert_true(key_is(keys[2], "b") && key_is(keys[3], "later"));
+	cvq_pickle_free(pickle);
+}
+
 static void what_is_no_dict_of_names_has_no_keys(void **state)
 {
 	(void)state;
@@ -265,6 +342,10 @@ static void what_is_no_dict_of_names_has_no_keys(void **state)
 		       "cmodule\nThing\n)R.",
 		       "no dict"),
 		STREAM("\x80\x02}K\x01K\x02s.", "no strings"),
+		STREAM("\x80\x02"
+		       "ccollections\nOrderedDict\n](K\x01](K\x01K\x02"
+		       "ee\x85R.",
+		       "no strings"),
 #undef STREAM
 	};
 	for (size_t i = 0; i < sizeof(streams) / sizeof(*streams); i++) {
@@ -309,6 +390,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_state_dict_has_named_tensors),
 		cmocka_unit_test(names_join_keys_positions_and_attributes),
+		cmocka_unit_test(an_ordered_dict_of_python_2_has_its_names),
+		cmocka_unit_test(what_is_no_pair_is_named_by_its_position),
 		cmocka_unit_test(keys_that_are_no_text_have_a_name),
 		cmocka_unit_test(a_tensor_met_twice_has_two_names),
 		cmocka_unit_test(a_legacy_storage_may_be_a_view),
@@ -318,6 +401,7 @@ int main(void)
 		cmocka_unit_test(a_cycle_ends),
 		cmocka_unit_test(pickles_in_a_row_end_where_they_end),
 		cmocka_unit_test(the_keys_of_a_file_are_those_of_its_outermost_dict),
+		cmocka_unit_test(the_keys_of_python_2_are_those_of_its_pairs),
 		cmocka_unit_test(what_is_no_dict_of_names_has_no_keys),
 		cmocka_unit_test(what_weights_only_refuses_is_found),
 	};
