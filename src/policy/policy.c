@@ -323,8 +323,9 @@ cvq_err cvq_policy_init(struct cvq_policy *policy)
 	err = err ? err : globs_add(&policy->keep_tensors, "optimizer.*");
 	err = err ? err : globs_add(&policy->keep_tensors, "optimizer_states.*");
 	err = err ? err : globs_add(&policy->keep_tensors, "optimizer_state_dict.*");
-	/* One saved by itself, which has numbers for its parameters. */
-	err = err ? err : globs_add(&policy->keep_tensors, "state.[0-9]*.*");
+	/* One saved by itself has numbers for its parameters; the whole object has the
+	 * parameters, which are all named '?'. */
+	err = err ? err : globs_add(&policy->keep_tensors, "state.[0-9?]*.*");
 	return err;
 }
 

@@ -298,8 +298,8 @@ def trained(steps: int = 3) -> Tuple[torch.nn.Module, torch.optim.Optimizer]:
 
 
 # Every tensor of its state.
-ADAM = [f"state.{number}.{name}" for number in range(6)
-        for name in ("step", "exp_avg", "exp_avg_sq", "max_exp_avg_sq")]
+MOMENTS = ["step", "exp_avg", "exp_avg_sq", "max_exp_avg_sq"]
+ADAM = [f"state.{number}.{name}" for number in range(6) for name in MOMENTS]
 
 
 def below(prefix: str, names: List[str]) -> List[str]:
@@ -317,6 +317,12 @@ def optimizer_and_model() -> Any:
     """An optimizer's own dict, which trainers also save by itself."""
     model, optimizer = trained()
     return {**optimizer.state_dict(), "model": model.state_dict()}
+
+
+@content("training/whole-optimizer", float32=[f"state.?.{name}" for name in MOMENTS])
+def whole_optimizer() -> Any:
+    """The object itself, whose state has parameters for keys."""
+    return trained()[1]
 
 
 @content("training/by-hand", float32=["model_state_dict.inv_freq"] +

@@ -64,6 +64,8 @@ static void defaults_fit_cosyvoice(void **state)
 	assert_non_null(
 		cvq_policy_tensor_pattern(policy, "optimizer_state_dict.state.0.step"));
 	assert_non_null(cvq_policy_tensor_pattern(policy, "state.0.exp_avg"));
+	assert_non_null(cvq_policy_tensor_pattern(policy, "state.?.exp_avg"));
+	assert_null(cvq_policy_tensor_pattern(policy, "state.?"));
 	assert_null(cvq_policy_tensor_pattern(policy, "state.layer.weight"));
 	assert_null(cvq_policy_tensor_pattern(policy, "llm.optimizer.weight"));
 	assert_int_equal(policy->dtype, CVQ_FP16);
