@@ -147,7 +147,8 @@ static cvq_err explain_indented(struct parser *parser, const char *text)
 {
 	return cvq_explain(parser->reason, -EINVAL,
 			   "'%.60s' is indented, which continues a list above it (begin at "
-			   "the start of the line)",
+			   "the start of the line; a pattern with = belongs on that of its "
+			   "key)",
 			   text);
 }
 
@@ -268,17 +269,27 @@ static void cut_comment(char *line)
 			*c = '\0';
 }
 
+/* What follows the bracket that closes, or NULL; a comment is nothing. */
+static const char *behind_bracket(const char *line)
+{
+	const char *rest = strchr(line, ']');
+	if (!rest)
+		return NULL;
+	rest++;
+	rest += strspn(rest, " \t\r");
+	return *rest == ';' ? rest + strlen(rest) : rest;
+}
+
 /* A line that begins with a bracket. */
 static cvq_err check_section(struct parser *parser, const char *line)
 {
 	size_t length = strcspn(line, "]");
-	if (!line[length])
+	const char *rest = behind_bracket(line);
+	if (!rest)
 		return cvq_explain(parser->reason, -EINVAL,
 				   "%.60s: the bracket is not closed (use [SECTION])",
 				   line);
-	const char *rest = line + length + 1;
-	rest += strspn(rest, " \t\r");
-	if (*rest && *rest != ';')
+	if (*rest)
 		return cvq_explain(parser->reason, -EINVAL,
 				   "'%.60s' follows the section's name (put it on a line "
 				   "of its own)",
@@ -290,6 +301,13 @@ static cvq_err check_section(struct parser *parser, const char *line)
 	return cvq_explain(parser->reason, -EINVAL,
 			   "[%.*s]: there is no such section (use %s)",
 			   length < 60 ? (int)length - 1 : 60, line + 1, known);
+}
+
+/* A set of characters, as in [ab]*.pt, goes on with a list; [files] alone is a slip. */
+static bool is_pattern(const struct parser *parser, const char *text)
+{
+	const char *rest = behind_bracket(text);
+	return parser->continues && parser->key->list != NO_LIST && rest && *rest;
 }
 
 /* inih's reader. */
@@ -309,7 +327,7 @@ static char *next_line(char *line, int size, void *stream)
 		start++;
 	parser->continues = parser->key && start > line;
 	parser->colon = line[strcspn(line, "=:")] == ':';
-	if (*start == '[') {
+	if (*start == '[' && !is_pattern(parser, start)) {
 		parser->err = parser->continues ? explain_indented(parser, start)
 						: check_section(parser, start);
 		parser->key = NULL;

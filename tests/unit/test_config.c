@@ -201,6 +201,10 @@ static void test_lists(void **state)
 	assert_patterns(&read_text(fixture, FILES "keep = a;b a=b a:b [ab]*.pt é?.pt\n")
 				 ->keep_files,
 			"a;b a=b a:b [ab]*.pt é?.pt");
+	assert_patterns(
+		&read_text(fixture, FILES "keep = a\n [ab]*.pt [c] ; both\n [d] e\n")
+			 ->keep_files,
+		"a [ab]*.pt [c] [d] e");
 	assert_patterns(&read_text(fixture, "[tensors]\nkeep = a\n b\n" FILES "keep = c\n")
 				 ->keep_tensors,
 			"a b");
@@ -341,6 +345,10 @@ static void test_slips(void **state)
 		{"[format]\ndtype = bf16\n  fp16\n", 3, "'fp16' is indented"},
 		{"[files]\nkeep = a\n\n  convert = b\n", 4, "'convert = b' is indented"},
 		{"[files]\nkeep = a\n  [view]\n", 3, "'[view]' is indented"},
+		{"[files]\nkeep = a\n  [view] ; next\n", 3, "is indented"},
+		{"[files]\nkeep = a\n  [view\n", 3, "'[view' is indented"},
+		{"[format]\ndtype = bf16\n  [ab]*.pt\n", 3, "'[ab]*.pt' is indented"},
+		{"[files]\nkeep = a\n  b=c.pt\n", 3, "a pattern with = belongs on that of"},
 	};
 	for (size_t i = 0; i < sizeof(slips) / sizeof(*slips); i++)
 		assert_refused(*state, slips[i].text, slips[i].line, slips[i].says);
