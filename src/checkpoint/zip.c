@@ -14,6 +14,7 @@
 struct reading {
 	struct cvq_checkpoint *checkpoint;
 	struct cvq_archive *archive;
+	uint64_t file_size;
 	uint32_t *by_name;
 	struct cvq_reason *reason;
 };
@@ -232,6 +233,11 @@ static cvq_err check_kind(struct reading *reading)
 /*                             Pickle and storages                            */
 /* ========================================================================== */
 
+/* What a larger pickle may have of the file's size, lest small files take much memory.
+ * The most regular state_dict deflates to a seventeenth: its memo repeats nothing. */
+#define MOST_INFLATION  64
+#define ANY_PICKLE_SIZE (1u << 20)
+
 static cvq_err read_pickle(struct reading *reading)
 {
 	struct cvq_checkpoint *checkpoint = reading->checkpoint;
@@ -241,6 +247,11 @@ static cvq_err read_pickle(struct reading *reading)
 		return cvq_explain(reading->reason, CVQ_ERR_CONTENT,
 				   "its pickle is larger than %u MiB",
 				   CVQ_PICKLE_MAX_BYTES >> 20);
+	if (record->size > ANY_PICKLE_SIZE &&
+	    record->size / MOST_INFLATION > reading->file_size)
+		return cvq_explain(reading->reason, CVQ_ERR_CONTENT,
+				   "its pickle is more than %d times as large as the file",
+				   MOST_INFLATION);
 	checkpoint->pickle_record = index;
 	cvq_err err = cvq_archive_extract(reading->archive, index, record,
 					  &checkpoint->pickle_data, reading->reason);
@@ -353,7 +364,8 @@ static cvq_err read_archive(struct reading *reading)
 cvq_err cvq_zip_read(const struct cvq_file_bytes *file, struct cvq_checkpoint *checkpoint,
 		     struct cvq_reason *reason)
 {
-	struct reading reading = {.checkpoint = checkpoint, .reason = reason};
+	struct reading reading = {
+		.checkpoint = checkpoint, .file_size = file->size, .reason = reason};
 	checkpoint->format = CVQ_FORMAT_ZIP;
 	cvq_err err = cvq_archive_open(file->source, file->size, &reading.archive, reason);
 	if (!err)

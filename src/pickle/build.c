@@ -30,7 +30,7 @@ static cvq_err make_tuple(struct cvq_machine *machine, size_t count)
 {
 	struct cvq_pickle *pickle = machine->pickle;
 	size_t first = pickle->item_count;
-	if (first + count > CVQ_PICKLE_MAX_VALUES)
+	if (first + count > CVQ_PICKLE_MAX_ITEMS)
 		return cvq_machine_refuse(machine, "holds too many tuples");
 	for (size_t i = 0; i < count; i++) {
 		if (cvq_grow((void **)&pickle->items, &pickle->item_capacity,

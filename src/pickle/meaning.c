@@ -46,7 +46,7 @@ static cvq_err not_understood(struct walk *walk, const char *what)
 static cvq_err count_steps(struct walk *walk, size_t steps)
 {
 	walk->steps += steps;
-	if (walk->steps > CVQ_PICKLE_MAX_VALUES || walk->name_bytes > CVQ_PICKLE_MAX_NAMES)
+	if (walk->steps > CVQ_PICKLE_MAX_STEPS || walk->name_bytes > CVQ_PICKLE_MAX_NAMES)
 		return not_understood(walk, "has too many ways to its objects");
 	return 0;
 }

@@ -147,7 +147,7 @@ static cvq_err note_class(struct cvq_machine *machine, cvq_value class, uint32_t
 static cvq_err push_use(struct cvq_machine *machine, const struct cvq_storage_use *use)
 {
 	struct cvq_pickle *pickle = machine->pickle;
-	if (pickle->storage_use_count >= CVQ_PICKLE_MAX_VALUES)
+	if (pickle->storage_use_count >= CVQ_PICKLE_MAX_USES)
 		return cvq_machine_refuse(machine, "has too many persistent ids");
 	if (cvq_grow((void **)&pickle->storage_uses, &pickle->storage_use_capacity,
 		     pickle->storage_use_count, sizeof(*pickle->storage_uses)))

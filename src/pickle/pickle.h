@@ -22,11 +22,13 @@
 #include "base/error.h"
 
 /* Limits.  A pickle beyond them is not understood (CVQ_ERR_CONTENT). */
-#define CVQ_PICKLE_MAX_BYTES   (256u << 20)
-#define CVQ_PICKLE_MAX_OBJECTS (1u << 22) /* containers and objects */
-#define CVQ_PICKLE_MAX_VALUES                                                              \
-	(1u << 24) /* on the stack; steps of the walk over all objects */
-#define CVQ_PICKLE_MAX_TENSORS    1000000u         /* and storages */
+#define CVQ_PICKLE_MAX_BYTES      (256u << 20)
+#define CVQ_PICKLE_MAX_TENSORS    1000000u   /* and storages */
+#define CVQ_PICKLE_MAX_OBJECTS    (1u << 24) /* containers and objects: 11 a parameter */
+#define CVQ_PICKLE_MAX_VALUES     (1u << 24) /* of the stack, the memo, lists and dicts */
+#define CVQ_PICKLE_MAX_ITEMS      (1u << 25) /* of tuples */
+#define CVQ_PICKLE_MAX_STEPS      (1u << 25) /* of the walk over all objects */
+#define CVQ_PICKLE_MAX_USES       (2 * CVQ_PICKLE_MAX_TENSORS) /* of storages */
 #define CVQ_PICKLE_MAX_NUMEL      (INT64_MAX >> 8) /* of a storage: room to add and multiply */
 #define CVQ_PICKLE_MAX_NESTING    1000
 #define CVQ_PICKLE_MAX_DIMENSIONS 1000
@@ -138,7 +140,8 @@ struct cvq_storage_edit {
  * everything else is copied.  For protocol 2 no opcode is used that torch's
  * weights_only unpickler does not know.
  *
- * Returns 0; CVQ_ERR_CONTENT if the stream cannot be edited so; -ENOMEM.
+ * Returns 0; CVQ_ERR_CONTENT with the reason if it becomes longer than
+ * CVQ_PICKLE_MAX_BYTES; -ENOMEM.
  */
 cvq_err cvq_pickle_rewrite(const struct cvq_pickle *pickle,
 			   const struct cvq_storage_edit *edits, const char *type,

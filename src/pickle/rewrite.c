@@ -168,7 +168,7 @@ cvq_err cvq_pickle_rewrite(const struct cvq_pickle *pickle,
 	if (list.count > 0)
 		qsort(list.edits, list.count, sizeof(*list.edits), compare_edits);
 
-	size_t copied = 0;
+	size_t start = out->length, copied = 0;
 	for (size_t i = 0; i < list.count && !err; i++) {
 		const struct edit *edit = &list.edits[i];
 		if (i > 0 && edit->offset == edit[-1].offset) {
@@ -183,7 +183,13 @@ cvq_err cvq_pickle_rewrite(const struct cvq_pickle *pickle,
 		write_edit(pickle, edit, edits, type, out);
 		copied = edit->offset + edit->length;
 	}
-	cvq_buffer_append(out, pickle->data + copied, pickle->length - copied);
 	free(list.edits);
-	return err ? err : out->error;
+	if (!err && out->length - start + pickle->length - copied > CVQ_PICKLE_MAX_BYTES)
+		err = cvq_explain(reason, CVQ_ERR_CONTENT,
+				  "its pickle would become larger than %u MiB",
+				  CVQ_PICKLE_MAX_BYTES >> 20);
+	if (err)
+		return err;
+	cvq_buffer_append(out, pickle->data + copied, pickle->length - copied);
+	return out->error;
 }

@@ -97,7 +97,7 @@ cvq_err cvq_machine_memo_put(struct cvq_machine *machine, size_t slot)
 cvq_err cvq_machine_push_class(struct cvq_machine *machine, bool stack_global)
 {
 	struct cvq_pickle *pickle = machine->pickle;
-	if (pickle->class_push_count >= CVQ_PICKLE_MAX_VALUES)
+	if (pickle->class_push_count >= CVQ_PICKLE_MAX_USES)
 		return cvq_machine_refuse(machine, "names too many classes");
 	if (cvq_grow((void **)&pickle->class_pushes, &pickle->class_push_capacity,
 		     pickle->class_push_count, sizeof(*pickle->class_pushes)))

@@ -36,8 +36,9 @@ const struct cvq_storage_type *cvq_storage_type_find(struct cvq_slice module,
 	return NULL;
 }
 
-/* In a table that is half full at most, a million ordinary keys need some 100. */
-#define MOST_PROBES 1000
+/* Of one pickle.  With a table that is half full at most, a million ordinary keys need
+ * some 5 million. */
+#define MOST_PROBES (1u << 25)
 
 /* FNV-1a */
 static size_t hash_key(const struct cvq_storage *storage)
@@ -53,15 +54,15 @@ static bool same_key(const struct cvq_storage *a, const struct cvq_storage *b)
 	return a->key_length == b->key_length && memcmp(a->key, b->key, a->key_length) == 0;
 }
 
-/* The slot that holds the key, or the empty one where it belongs; NULL if that is so far
- * away that somebody must have made keys for it. */
-static uint32_t *find_slot(const struct cvq_storage_index *table,
+/* The slot that holds the key, or the empty one where it belongs; NULL if so many were
+ * looked at by now that somebody must have made keys for it. */
+static uint32_t *find_slot(struct cvq_storage_index *table,
 			   const struct cvq_storage *storages,
 			   const struct cvq_storage *wanted)
 {
-	size_t at = hash_key(wanted);
-	for (size_t probes = 0; probes < MOST_PROBES; probes++, at++) {
+	for (size_t at = hash_key(wanted); table->probes < MOST_PROBES; at++) {
 		uint32_t *slot = &table->slots[at & (table->size - 1)];
+		table->probes++;
 		if (*slot == 0 || same_key(&storages[*slot - 1], wanted))
 			return slot;
 	}
@@ -71,7 +72,8 @@ static uint32_t *find_slot(const struct cvq_storage_index *table,
 static cvq_err resize(struct cvq_storage_index *table, const struct cvq_storage *storages,
 		      size_t count)
 {
-	struct cvq_storage_index larger = {.size = table->size ? table->size * 2 : 64};
+	struct cvq_storage_index larger = {.size = table->size ? table->size * 2 : 64,
+					   .probes = table->probes};
 	larger.slots = calloc(larger.size, sizeof(*larger.slots));
 	if (!larger.slots)
 		return -ENOMEM;

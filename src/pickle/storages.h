@@ -24,6 +24,7 @@ const struct cvq_storage_type *cvq_storage_type_find(struct cvq_slice module,
 struct cvq_storage_index {
 	uint32_t *slots; /* index + 1, or 0 */
 	size_t size;     /* a power of two */
+	size_t probes;   /* slots that were looked at so far */
 };
 
 /*

@@ -219,6 +219,40 @@ static void a_damaged_compressed_record_is_an_error_when_it_is_read(void **state
 	close_model(&opened);
 }
 
+/* The pickle is a string of so many zeros. */
+static int make_bomb(uint32_t zeros)
+{
+	char path[] = "/tmp/cvq-test-XXXXXX";
+	close(mkstemp(path));
+	zip_t *archive = zip_open(path, ZIP_CREATE | ZIP_TRUNCATE, NULL);
+	cleanup_buffer struct cvq_buffer pickle = {0};
+	emit(&pickle, "\x80\x02X");
+	cvq_buffer_append_u32(&pickle, zeros);
+	cvq_buffer_append_fill(&pickle, 0, zeros);
+	emit(&pickle, ".");
+	add_entry(archive, "model/data.pkl", pickle.data, pickle.length, ZIP_CM_DEFLATE);
+	add_entry(archive, "model/version", "3\n", 2, ZIP_CM_STORE);
+	assert_int_equal(zip_close(archive), 0);
+	int fd = open(path, O_RDWR | O_CLOEXEC);
+	unlink(path);
+	return fd;
+}
+
+static void refuse_bomb(uint32_t zeros, const char *why)
+{
+	struct opened opened = {.fd = make_bomb(zeros)};
+	assert_int_equal(cvq_policy_init(&opened.policy), 0);
+	assert_passed_through(&opened, why);
+	close_model(&opened);
+}
+
+static void a_small_file_with_a_large_pickle_is_passed_through(void **state)
+{
+	(void)state;
+	refuse_bomb(1000000, "no FP32");
+	refuse_bomb(4000000, "64 times as large as the file");
+}
+
 /* ========================================================================== */
 /*                                 Byte order                                 */
 /* ========================================================================== */
@@ -438,6 +472,7 @@ int main(void)
 		cmocka_unit_test(a_stream_that_contradicts_itself_is_passed_through),
 		cmocka_unit_test(a_compressed_archive_has_the_same_image),
 		cmocka_unit_test(a_damaged_compressed_record_is_an_error_when_it_is_read),
+		cmocka_unit_test(a_small_file_with_a_large_pickle_is_passed_through),
 		cmocka_unit_test(a_big_endian_archive_has_the_image_of_its_twin),
 		cmocka_unit_test(every_crc_of_a_big_endian_archive_is_true),
 		cmocka_unit_test(safetensors_are_ordered_by_the_size_of_their_elements),

@@ -2,6 +2,7 @@
 /*
  * What the pickle machine understands: tensors, keys, and where a pickle ends
  */
+#include "pickle/machine.h"
 #include "pickles.h"
 
 /* ========================================================================== */
@@ -227,6 +228,30 @@ static void a_tensor_without_elements_may_begin_anywhere(void **state)
 	cvq_pickle_free(pickle);
 }
 
+/* As torch writes it: the parameter of a state_dict, of four dimensions. */
+static void a_million_parameters_are_within_the_limits(void **state)
+{
+	(void)state;
+	cleanup_buffer struct cvq_buffer stream = {0};
+	emit(&stream, "\x80\x02}");
+	emit_string(&stream, "weight");
+	emit(&stream, "ctorch._utils\n_rebuild_parameter\n("
+		      "ctorch._utils\n_rebuild_tensor_v2\n(");
+	emit_storage(&stream, "FloatStorage", "0", 1);
+	emit(&stream, "K\x00(K\x01K\x01K\x01K\x01t(K\x01K\x01K\x01K\x01t\x89"
+		      "ccollections\nOrderedDict\n)RtR\x88"
+		      "ccollections\nOrderedDict\n)RtRs.");
+	struct cvq_pickle *pickle = parse(&stream);
+	assert_int_equal(find_tensor(pickle, "weight")->dimensions, 4);
+	assert_in_range(pickle->node_count, 0,
+			CVQ_PICKLE_MAX_OBJECTS / CVQ_PICKLE_MAX_TENSORS);
+	assert_in_range(pickle->item_count, 0,
+			CVQ_PICKLE_MAX_ITEMS / CVQ_PICKLE_MAX_TENSORS);
+	assert_in_range(pickle->storage_use_count, 0,
+			CVQ_PICKLE_MAX_USES / CVQ_PICKLE_MAX_TENSORS);
+	cvq_pickle_free(pickle);
+}
+
 static void a_cycle_ends(void **state)
 {
 	(void)state;
@@ -398,6 +423,7 @@ int main(void)
 		cmocka_unit_test(a_class_may_be_a_persistent_id),
 		cmocka_unit_test(both_ways_to_memoise_count),
 		cmocka_unit_test(a_tensor_without_elements_may_begin_anywhere),
+		cmocka_unit_test(a_million_parameters_are_within_the_limits),
 		cmocka_unit_test(a_cycle_ends),
 		cmocka_unit_test(pickles_in_a_row_end_where_they_end),
 		cmocka_unit_test(the_keys_of_a_file_are_those_of_its_outermost_dict),

@@ -202,7 +202,7 @@ static void too_many_dimensions_are_refused(void **state)
 	cleanup_buffer struct cvq_buffer one = {0}, many = {0};
 	emit_tensors_of_dimensions(&one, 1, CVQ_PICKLE_MAX_DIMENSIONS + 1);
 	assert_refused(&one, "too many dimensions");
-	emit_tensors_of_dimensions(&many, 10000, CVQ_PICKLE_MAX_DIMENSIONS);
+	emit_tensors_of_dimensions(&many, 20000, CVQ_PICKLE_MAX_DIMENSIONS);
 	assert_refused(&many, "too many ways");
 }
 
@@ -218,25 +218,58 @@ static void a_long_storage_key_is_refused(void **state)
 	assert_refused(&stream, "too long a key");
 }
 
-/* Keys that all belong into the first slot of tables of up to 8192. */
+/* Keys that all belong into the first slot of tables of up to 2048, and the last of them
+ * again and again. */
 static void colliding_storage_keys_are_refused(void **state)
 {
 	(void)state;
 	cleanup_buffer struct cvq_buffer stream = {0};
-	emit(&stream, "\x80\x02(");
-	for (unsigned number = 0, found = 0; found < 1200; number++) {
+	emit(&stream, "\x80\x02");
+	for (unsigned number = 0, found = 0; found < 1000; number++) {
 		char key[16];
 		uint64_t hash = 0xcbf29ce484222325; /* FNV-1a, as storages.c has it */
 		snprintf(key, sizeof(key), "%u", number);
 		for (const char *at = key; *at; at++)
 			hash = (hash ^ (uint8_t)*at) * 0x100000001b3;
-		if ((hash ^ hash >> 32) % 8192 != 0)
+		if ((hash ^ hash >> 32) % 2048 != 0)
 			continue;
 		found++;
-		emit_tensor(&stream, "FloatStorage", key, 4);
+		emit_storage_fields(&stream, "FloatStorage", key, 4);
+		emit(&stream, "tq\x00Q0");
 	}
-	emit(&stream, "t.");
+	for (unsigned i = 0; i < 40000; i++)
+		emit(&stream, "h\x00Q0");
+	emit(&stream, "N.");
 	assert_refused(&stream, "chosen to collide");
+}
+
+/* Each would become twenty bytes of a rewritten pickle. */
+static void too_many_reads_of_a_class_are_refused(void **state)
+{
+	(void)state;
+	cleanup_buffer struct cvq_buffer stream = {0};
+	emit(&stream, "\x80\x02"
+		      "ctorch\nFloatStorage\nq\x00"
+		      "0");
+	for (size_t i = 0; i < CVQ_PICKLE_MAX_USES; i++)
+		emit(&stream, "h\x00"
+			      "0");
+	emit(&stream, "N.");
+	assert_refused(&stream, "names too many classes");
+}
+
+static void too_many_persistent_ids_are_refused(void **state)
+{
+	(void)state;
+	cleanup_buffer struct cvq_buffer stream = {0};
+	emit(&stream, "\x80\x02");
+	emit_storage_fields(&stream, "FloatStorage", "0", 4);
+	emit(&stream, "tq\x00"
+		      "0");
+	for (size_t i = 0; i <= CVQ_PICKLE_MAX_USES; i++)
+		emit(&stream, "h\x00Q0");
+	emit(&stream, "N.");
+	assert_refused(&stream, "too many persistent ids");
 }
 
 /* Each list holds the one before twice: 2^40 ways, all of them short. */
@@ -321,6 +354,8 @@ int main(void)
 		cmocka_unit_test(too_many_dimensions_are_refused),
 		cmocka_unit_test(a_long_storage_key_is_refused),
 		cmocka_unit_test(colliding_storage_keys_are_refused),
+		cmocka_unit_test(too_many_reads_of_a_class_are_refused),
+		cmocka_unit_test(too_many_persistent_ids_are_refused),
 		cmocka_unit_test(an_explosion_of_ways_is_refused),
 		cmocka_unit_test(an_explosion_of_names_is_refused),
 		cmocka_unit_test(flipped_bits_do_no_harm),

@@ -323,6 +323,32 @@ static void protocol_4_keeps_its_memo_numbering(void **state)
 	cvq_pickle_free(pickle);
 }
 
+/* A pickle of as many bytes as there may be, most of them zeros that nobody touches; each
+ * read of the class becomes longer. */
+static void what_becomes_too_long_is_refused(void **state)
+{
+	(void)state;
+	cleanup_buffer struct cvq_buffer head = {0}, out = {0};
+	emit(&head, "\x80\x02N(ctorch\nFloatStorage\nq\x00h\x00X");
+	uint32_t zeros = CVQ_PICKLE_MAX_BYTES - (uint32_t)head.length - 4 - 2;
+	cvq_buffer_append_u32(&head, zeros);
+	uint8_t *stream = calloc(CVQ_PICKLE_MAX_BYTES, 1);
+	assert_non_null(stream);
+	memcpy(stream, head.data, head.length);
+	stream[head.length + zeros] = '1'; /* down to None */
+	stream[head.length + zeros + 1] = '.';
+
+	struct cvq_pickle *pickle;
+	struct cvq_reason reason = {""};
+	assert_int_equal(cvq_pickle_parse(stream, CVQ_PICKLE_MAX_BYTES, &pickle, &reason),
+			 0);
+	assert_int_equal(cvq_pickle_rewrite(pickle, NULL, "HalfStorage", &out, &reason),
+			 CVQ_ERR_CONTENT);
+	assert_non_null(strstr(reason.text, "would become larger than 256 MiB"));
+	cvq_pickle_free(pickle);
+	free(stream);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -338,6 +364,7 @@ int main(void)
 		cmocka_unit_test(a_persistent_id_that_is_read_twice_grows_once),
 		cmocka_unit_test(storages_that_share_a_number_are_refused),
 		cmocka_unit_test(protocol_4_keeps_its_memo_numbering),
+		cmocka_unit_test(what_becomes_too_long_is_refused),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
