@@ -6,9 +6,10 @@
  * not matter, and notes where the stream says what a rewrite may change: the
  * class FloatStorage, the length of a storage, and frames.
  *
- * Numbers and classes are pushed once and used once in every pickle that torch
- * writes.  A stream that takes a number from the memo gets VALUE_OTHER for it,
- * so nothing that a rewrite changes can be shared with something it must not.
+ * What a rewrite changes belongs to one storage: a number or class FloatStorage that
+ * was pushed lies in one place only.  The memo gives VALUE_OTHER for a number and
+ * pushes a class anew, DUP refuses both, and every other opcode takes off the stack
+ * what it puts elsewhere.  A persistent id may be read twice, and names one storage.
  */
 #include <string.h>
 

@@ -131,17 +131,11 @@ static cvq_err intern_storage(struct cvq_machine *machine,
 	return 0;
 }
 
-/* Says for which storage the class was pushed. */
-static cvq_err note_class(struct cvq_machine *machine, cvq_value class, uint32_t storage)
+/* Says for which storage the class was pushed: only one, see machine.c. */
+static void note_class(struct cvq_pickle *pickle, cvq_value class, uint32_t storage)
 {
-	if (cvq_value_kind(class) != VALUE_FLOAT32)
-		return 0;
-	struct cvq_class_push *push =
-		&machine->pickle->class_pushes[cvq_value_payload(class)];
-	if (push->storage != NO_INDEX && push->storage != storage)
-		return cvq_machine_refuse(machine, "shares a class between storages");
-	push->storage = storage;
-	return 0;
+	if (cvq_value_kind(class) == VALUE_FLOAT32)
+		pickle->class_pushes[cvq_value_payload(class)].storage = storage;
 }
 
 static cvq_err push_use(struct cvq_machine *machine, const struct cvq_storage_use *use)
@@ -168,9 +162,10 @@ static cvq_err build_storage(struct cvq_machine *machine, const cvq_value *field
 		err = read_view(machine, view, storage.numel, &use);
 	if (!err)
 		err = intern_storage(machine, &storage, &use.storage);
-	if (!err)
-		err = note_class(machine, fields[PID_CLASS], use.storage);
-	return err ? err : push_use(machine, &use);
+	if (err)
+		return err;
+	note_class(machine->pickle, fields[PID_CLASS], use.storage);
+	return push_use(machine, &use);
 }
 
 cvq_err cvq_build_persistent(struct cvq_machine *machine)

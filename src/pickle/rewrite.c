@@ -171,14 +171,9 @@ cvq_err cvq_pickle_rewrite(const struct cvq_pickle *pickle,
 	size_t start = out->length, copied = 0;
 	for (size_t i = 0; i < list.count && !err; i++) {
 		const struct edit *edit = &list.edits[i];
-		if (i > 0 && edit->offset == edit[-1].offset) {
-			/* One persistent id read twice says the same twice. */
-			if (edit->storage != edit[-1].storage)
-				err = cvq_explain(
-					reason, CVQ_ERR_CONTENT,
-					"its pickle shares a number between storages");
+		/* One persistent id read twice says the same twice. */
+		if (i > 0 && edit->offset == edit[-1].offset)
 			continue;
-		}
 		cvq_buffer_append(out, pickle->data + copied, edit->offset - copied);
 		write_edit(pickle, edit, edits, type, out);
 		copied = edit->offset + edit->length;
