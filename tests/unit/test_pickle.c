@@ -95,7 +95,7 @@ static void an_ordered_dict_of_python_2_has_its_names(void **state)
 	cvq_pickle_free(pickle);
 }
 
-/* OrderedDict([[tensor, 5, 6], list, list, tensor]), with items set in the lists. */
+/* OrderedDict([[tensor, 5, 6], list, list, tensor, list]), with items set in the lists. */
 static void what_is_no_pair_is_named_by_its_position(void **state)
 {
 	(void)state;
@@ -109,11 +109,14 @@ static void what_is_no_pair_is_named_by_its_position(void **state)
 	emit_tensor(&stream, "FloatStorage", "1", 4);
 	emit(&stream, "s");
 	emit_tensor(&stream, "FloatStorage", "2", 4);
-	emit(&stream, "e\x85R.");
+	emit(&stream, "]K\x00K\x01s");
+	emit_tensor(&stream, "FloatStorage", "3", 4);
+	emit(&stream, "ae\x85R.");
 	struct cvq_pickle *pickle = parse(&stream);
 	assert_int_equal(find_tensor(pickle, "0.0")->storage, 0);
 	assert_int_equal(find_tensor(pickle, "2.0")->storage, 1);
 	assert_int_equal(find_tensor(pickle, "3")->storage, 2);
+	assert_int_equal(find_tensor(pickle, "4.1")->storage, 3);
 	cvq_pickle_free(pickle);
 }
 
@@ -225,6 +228,22 @@ static void a_tensor_without_elements_may_begin_anywhere(void **state)
 	emit(&stream, ".");
 	struct cvq_pickle *pickle = parse(&stream);
 	assert_int_equal(cvq_pickle_tensor_count(pickle), 1);
+	cvq_pickle_free(pickle);
+}
+
+/* (None, dict, the same dict), with marks and values that are dropped again. */
+static void the_stack_may_be_played_with(void **state)
+{
+	(void)state;
+	cleanup_buffer struct cvq_buffer stream = {0};
+	emit(&stream, "\x80\x02(N(0(NN1}");
+	emit_string(&stream, "kept");
+	emit_tensor(&stream, "FloatStorage", "0", 4);
+	emit(&stream, "sN02t.");
+	struct cvq_pickle *pickle = parse(&stream);
+	find_tensor(pickle, "1.kept");
+	find_tensor(pickle, "2.kept");
+	assert_int_equal(cvq_pickle_tensor_count(pickle), 2);
 	cvq_pickle_free(pickle);
 }
 
@@ -423,6 +442,7 @@ int main(void)
 		cmocka_unit_test(a_class_may_be_a_persistent_id),
 		cmocka_unit_test(both_ways_to_memoise_count),
 		cmocka_unit_test(a_tensor_without_elements_may_begin_anywhere),
+		cmocka_unit_test(the_stack_may_be_played_with),
 		cmocka_unit_test(a_million_parameters_are_within_the_limits),
 		cmocka_unit_test(a_cycle_ends),
 		cmocka_unit_test(pickles_in_a_row_end_where_they_end),

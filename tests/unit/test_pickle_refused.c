@@ -94,6 +94,87 @@ static void a_view_beyond_its_storage_is_refused(void **state)
 	assert_refused(&tensor, "beyond its storage");
 }
 
+/* A tensor of these opcodes for offset, shape and stride on a storage of four elements. */
+static void refuse_tensor(const char *fields, size_t length, const char *why)
+{
+	cleanup_buffer struct cvq_buffer stream = {0};
+	emit(&stream, "\x80\x02"
+		      "ctorch._utils\n_rebuild_tensor_v2\n(");
+	emit_storage(&stream, "FloatStorage", "0", 4);
+	cvq_buffer_append(&stream, fields, length);
+	emit(&stream, "\x89NtR.");
+	assert_refused(&stream, why);
+}
+#define REFUSE_TENSOR(fields, why) refuse_tensor(fields, sizeof(fields) - 1, why)
+
+#define MINUS_1    "J\xff\xff\xff\xff"
+#define POWER_31_1 "\x8a\x05\x01\x00\x00\x80\x00" /* 2 ** 31 + 1 */
+#define POWER_32   "\x8a\x05\x00\x00\x00\x00\x01"
+#define POWER_33   "\x8a\x05\x00\x00\x00\x00\x02"
+#define POWER_55   "\x8a\x08\x00\x00\x00\x00\x00\x00\x80\x00"
+#define BELOW_55   "\x8a\x08\xff\xff\xff\xff\xff\xff\x7f\x00"
+
+static void impossible_tensors_are_refused(void **state)
+{
+	(void)state;
+	REFUSE_TENSOR(MINUS_1 "K\x01\x85K\x01\x85", "tensor of an unknown form");
+	REFUSE_TENSOR("K\x00" MINUS_1 "\x85K\x01\x85", "tensor of an unknown form");
+	REFUSE_TENSOR("K\x00K\x02\x85" MINUS_1 "\x85", "tensor of an unknown form");
+	REFUSE_TENSOR("K\x00K\x02\x85)", "tensor of an unknown form");
+	/* 2 ** 31 steps of 2 ** 33, and twice as many of 2 ** 32: nought of 64 bits. */
+	REFUSE_TENSOR("K\x00" POWER_31_1 "\x85" POWER_33 "\x85", "beyond its storage");
+	REFUSE_TENSOR("K\x00" POWER_31_1 POWER_31_1 "\x86" POWER_32 POWER_32 "\x86",
+		      "beyond its storage");
+}
+
+/* A persistent id with these opcodes for its length. */
+static void emit_storage_of(struct cvq_buffer *out, const char *numel, size_t length)
+{
+	emit(out, "\x80\x02(");
+	emit_string(out, "storage");
+	emit(out, "ctorch\nFloatStorage\n");
+	emit_string(out, "0");
+	emit_string(out, "cpu");
+	cvq_buffer_append(out, numel, length);
+	emit(out, "tQ.");
+}
+
+static void impossible_storages_are_refused(void **state)
+{
+	(void)state;
+	cleanup_buffer struct cvq_buffer negative = {0}, largest = {0}, larger = {0};
+	emit_storage_of(&negative, MINUS_1, sizeof(MINUS_1) - 1);
+	assert_refused(&negative, "persistent id of an unknown form");
+	emit_storage_of(&larger, POWER_55, sizeof(POWER_55) - 1);
+	assert_refused(&larger, "persistent id of an unknown form");
+
+	emit_storage_of(&largest, BELOW_55, sizeof(BELOW_55) - 1);
+	struct cvq_pickle *pickle = parse(&largest);
+	assert_int_equal(cvq_pickle_storage(pickle, 0)->numel, CVQ_PICKLE_MAX_NUMEL);
+	cvq_pickle_free(pickle);
+}
+
+/* What a rewrite changes must lie in one place. */
+static void numbers_and_classes_are_not_duplicated(void **state)
+{
+	(void)state;
+	REFUSE("\x80\x02K\x01"
+	       "2\x86.",
+	       "duplicates a number or class");
+	REFUSE("\x80\x02"
+	       "ctorch\nFloatStorage\n2\x86.",
+	       "duplicates a number or class");
+}
+
+static void a_state_is_set_once_and_of_an_object(void **state)
+{
+	(void)state;
+	REFUSE("\x80\x02"
+	       "cmodule\nThing\n)\x81}b}b.",
+	       "state in an unknown way");
+	REFUSE("\x80\x02]}b.", "state in an unknown way");
+}
+
 /* A key for each storage there may be, and one more. */
 static void a_long_list_of_keys_is_refused(void **state)
 {
@@ -345,6 +426,10 @@ int main(void)
 		cmocka_unit_test(a_cut_pickle_is_refused_at_every_length),
 		cmocka_unit_test(nonsense_is_refused),
 		cmocka_unit_test(a_view_beyond_its_storage_is_refused),
+		cmocka_unit_test(impossible_tensors_are_refused),
+		cmocka_unit_test(impossible_storages_are_refused),
+		cmocka_unit_test(numbers_and_classes_are_not_duplicated),
+		cmocka_unit_test(a_state_is_set_once_and_of_an_object),
 		cmocka_unit_test(a_long_list_of_keys_is_refused),
 		cmocka_unit_test(one_storage_with_two_types_is_refused),
 		cmocka_unit_test(a_tensor_beyond_its_storage_is_refused),

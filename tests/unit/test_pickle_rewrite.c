@@ -66,6 +66,67 @@ static void what_a_key_holds_is_looked_at(void **state)
 	cvq_pickle_free(pickle);
 }
 
+/*
+ * Whether the storage of a tensor is plain if these opcodes are beside it.  They may read
+ * from the memo: 0, the storage; 1, the tensor's arguments; 2, the tensor.
+ */
+static bool is_plain_beside(const char *opcodes, size_t length)
+{
+	cleanup_buffer struct cvq_buffer stream = {0};
+	emit(&stream, "\x80\x02(");
+	emit_storage(&stream, "FloatStorage", "0", 4);
+	emit(&stream, "q\x00"
+		      "0ctorch._utils\n_rebuild_tensor_v2\n(h\x00K\x00))\x89Ntq\x01Rq\x02");
+	cvq_buffer_append(&stream, opcodes, length);
+	emit(&stream, "t.");
+	struct cvq_pickle *pickle = parse(&stream);
+	bool plain = cvq_pickle_storage(pickle, 0)->plain;
+	cvq_pickle_free(pickle);
+	return plain;
+}
+#define IS_PLAIN_BESIDE(opcodes) is_plain_beside(opcodes, sizeof(opcodes) - 1)
+
+#define TENSOR    "ctorch._utils\n_rebuild_tensor_v2\n"
+#define PARAMETER "ctorch._utils\n_rebuild_parameter"
+#define TYPED     "ctorch._tensor\n_rebuild_from_type_v2\n"
+#define THING     "cmodule\nThing\n"
+
+static void a_storage_is_seen_wherever_it_is(void **state)
+{
+	(void)state;
+	assert_true(IS_PLAIN_BESIDE("N"));
+	/* Hooks and metadata. */
+	assert_false(IS_PLAIN_BESIDE(TENSOR "(h\x00K\x00))\x89h\x00tR"));
+	assert_false(IS_PLAIN_BESIDE(TENSOR "(h\x00K\x00))\x89Nh\x00tR"));
+	assert_false(IS_PLAIN_BESIDE(PARAMETER "\n(h\x02\x88h\x00tR"));
+	/* The state of a parameter, a subclass and an object. */
+	assert_false(IS_PLAIN_BESIDE(PARAMETER "_with_state\n(h\x02\x88Nh\x00tR"));
+	assert_false(IS_PLAIN_BESIDE(TYPED "(" TENSOR "Nh\x01h\x00tR"));
+	assert_false(IS_PLAIN_BESIDE(THING ")\x81h\x00"
+					   "b"));
+	/* A function's own self and arguments; a constructor's. */
+	assert_false(IS_PLAIN_BESIDE("h\x00)R"));
+	assert_false(IS_PLAIN_BESIDE("cmodule\nfunction\nh\x00\x85R"));
+	assert_false(IS_PLAIN_BESIDE(THING "h\x00\x85\x81"));
+	assert_false(IS_PLAIN_BESIDE(THING "h\x00\x85}\x92"));
+	assert_false(IS_PLAIN_BESIDE(THING ")}Nh\x00s\x92"));
+}
+
+/* Functions may look at its type; what is data comes back as it is. */
+static void a_tensor_is_data_in_a_state_and_not_to_a_function(void **state)
+{
+	(void)state;
+	assert_false(IS_PLAIN_BESIDE(TENSOR "(h\x00K\x00))\x89h\x02tR"));
+	assert_false(IS_PLAIN_BESIDE(TENSOR "(h\x00K\x00))\x89Nh\x02tR"));
+	assert_false(IS_PLAIN_BESIDE(PARAMETER "\n(h\x02\x88h\x02tR"));
+	assert_false(IS_PLAIN_BESIDE("h\x02)R"));
+	assert_true(IS_PLAIN_BESIDE(PARAMETER "_with_state\n(h\x02\x88Nh\x02tR"));
+	assert_true(IS_PLAIN_BESIDE(TYPED "(" TENSOR "Nh\x01h\x02tR"));
+	assert_true(IS_PLAIN_BESIDE(THING ")\x81h\x02"
+					  "b"));
+	assert_true(IS_PLAIN_BESIDE(THING "h\x02\x85\x81"));
+}
+
 static void the_parts_of_a_sparse_tensor_go_by_its_name(void **state)
 {
 	(void)state;
@@ -355,6 +416,8 @@ int main(void)
 		cmocka_unit_test(a_storage_saved_as_such_is_not_plain),
 		cmocka_unit_test(what_an_unknown_function_sees_is_not_plain),
 		cmocka_unit_test(what_a_key_holds_is_looked_at),
+		cmocka_unit_test(a_storage_is_seen_wherever_it_is),
+		cmocka_unit_test(a_tensor_is_data_in_a_state_and_not_to_a_function),
 		cmocka_unit_test(the_parts_of_a_sparse_tensor_go_by_its_name),
 		cmocka_unit_test(a_nested_tensor_fixes_the_length_of_its_storage),
 		cmocka_unit_test(parameters_are_plain),
