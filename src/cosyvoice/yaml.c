@@ -139,42 +139,74 @@ static cvq_err explain_parser(const yaml_parser_t *parser, struct cvq_reason *re
 			   parser->problem ? parser->problem : "it cannot be read");
 }
 
+static cvq_err start(yaml_parser_t *parser, const char *text, size_t length)
+{
+	if (!yaml_parser_initialize(parser))
+		return -ENOMEM;
+	yaml_parser_set_input_string(parser, (const unsigned char *)text, length);
+	return 0;
+}
+
+/* What a %TAG stands for, libyaml would write into every node that has the tag. */
+static cvq_err check_directives(const char *text, size_t length, struct cvq_reason *reason)
+{
+	yaml_parser_t parser;
+	cvq_err err = start(&parser, text, length);
+	if (err)
+		return err;
+	for (int i = 0; i < 2 && !err; i++) { /* the stream begins, then the document */
+		yaml_event_t event;
+		if (!yaml_parser_parse(&parser, &event)) {
+			err = explain_parser(&parser, reason);
+			break;
+		}
+		if (event.type == YAML_DOCUMENT_START_EVENT &&
+		    event.data.document_start.tag_directives.start !=
+			    event.data.document_start.tag_directives.end)
+			err = cvq_explain(
+				reason, CVQ_ERR_CONTENT,
+				"it has %%TAG directives, which no package's has");
+		yaml_event_delete(&event);
+	}
+	yaml_parser_delete(&parser);
+	return err;
+}
+
 /* Whether nothing follows the document. */
 static cvq_err check_end(yaml_parser_t *parser, struct cvq_reason *reason)
 {
-	yaml_document_t second;
-	if (!yaml_parser_load(parser, &second))
+	yaml_event_t event;
+	if (!yaml_parser_parse(parser, &event))
 		return explain_parser(parser, reason);
-	bool empty = !yaml_document_get_root_node(&second);
-	yaml_document_delete(&second);
-	return empty ? 0
-		     : cvq_explain(reason, CVQ_ERR_CONTENT,
-				   "it holds more than one document");
+	bool another = event.type == YAML_DOCUMENT_START_EVENT;
+	yaml_event_delete(&event);
+	return another ? cvq_explain(reason, CVQ_ERR_CONTENT,
+				     "it holds more than one document")
+		       : 0;
 }
 
 static cvq_err load(const char *text, size_t length, struct cvq_yaml *yaml,
 		    struct cvq_reason *reason)
 {
 	yaml_parser_t parser;
-	if (!yaml_parser_initialize(&parser))
-		return -ENOMEM;
-	yaml_parser_set_input_string(&parser, (const unsigned char *)text, length);
-	cvq_err err = yaml_parser_load(&parser, &yaml->document)
-			      ? 0
-			      : explain_parser(&parser, reason);
+	cvq_err err = start(&parser, text, length);
+	if (err)
+		return err;
+	if (!yaml_parser_load(&parser, &yaml->document))
+		err = explain_parser(&parser, reason);
 	if (!err)
 		err = check_end(&parser, reason);
 	yaml_parser_delete(&parser);
 	return err ? err : check_document(yaml, reason);
 }
 
-/* libyaml compares each anchor with all others, and each token with all open brackets. */
+/* libyaml compares each anchor and each directive with all others, and each token with
+ * all open brackets. */
 static bool is_dear(const char *text, size_t length)
 {
 	size_t count = 0;
 	for (size_t i = 0; i < length; i++)
-		count += text[i] == '[' || text[i] == '{' || text[i] == '&' ||
-			 text[i] == '*';
+		count += text[i] != '\0' && strchr("[{&*%", text[i]);
 	return count > CVQ_YAML_MAX_NODES;
 }
 
@@ -187,10 +219,13 @@ cvq_err cvq_yaml_parse(const char *text, size_t length, struct cvq_yaml **yaml,
 				   CVQ_YAML_MAX_BYTES >> 10);
 	if (is_dear(text, length))
 		return refuse_size(reason);
+	cvq_err err = check_directives(text, length, reason);
+	if (err)
+		return err;
 	struct cvq_yaml *read = calloc(1, sizeof(*read));
 	if (!read)
 		return -ENOMEM;
-	cvq_err err = load(text, length, read, reason);
+	err = load(text, length, read, reason);
 	if (err)
 		cvq_yaml_free(read);
 	else

@@ -151,7 +151,9 @@ static void what_is_no_whole_number_is_said(void **state)
 static void references_lead_to_what_they_name(void **state)
 {
 	(void)state;
-	struct cvq_yaml *yaml = parse("sizes: &sizes [3, !ref <size>, 11]\n"
+	struct cvq_yaml *yaml = parse("%YAML 1.2\n"
+				      "---\n"
+				      "sizes: &sizes [3, !ref <size>, 11]\n"
 				      "size: 7\n"
 				      "first: !ref <sizes>\n"
 				      "second: !ref <first>\n"
@@ -206,6 +208,8 @@ static void what_hyperpyyaml_refuses_is_refused(void **state)
 		{"# nothing\n", "it is empty"},
 		{"- 1\n- 2\n", "no"},
 		{"a: 1\n---\nb: 2\n", "more than one document"},
+		{"%TAG !n! !new:\n---\na: !n!Net {}\n", "it has %TAG directives"},
+		{"a: 1\n...\n%TAG !n! !new:\n---\nb: 2\n", "more than one document"},
 		{"a: [1, 2\nb: 3\n", "line 2: it is no YAML"},
 		{"a: 1\n\tb: 2\n", "line 2: it is no YAML"},
 		{"a: \xff\n", "it is no YAML"},
@@ -272,6 +276,22 @@ static void bombs_do_not_go_off(void **state)
 	assert_non_null(strstr(reason.text, "too many references"));
 	cvq_yaml_free(yaml);
 	cvq_yaml_free(parse_buffer(&lists));
+}
+
+/* A tag of 60,000 bytes for each of 10,000 nodes: 600 MB, if somebody writes them out. */
+static void tags_do_not_multiply(void **state)
+{
+	(void)state;
+	cleanup_buffer struct cvq_buffer text = {0};
+	char tag[60000];
+	memset(tag, 'x', sizeof(tag));
+	cvq_buffer_append(&text, "%TAG !a! tag:", 13);
+	cvq_buffer_append(&text, tag, sizeof(tag));
+	append_line(&text, "\n---");
+	for (int i = 0; i < 10000; i++)
+		append_line(&text, "- !a!x");
+	assert_false(text.error);
+	assert_refused((const char *)text.data, text.length, "it has %TAG directives");
 }
 
 static void what_is_too_large_is_refused(void **state)
@@ -344,6 +364,7 @@ int main(void)
 		cmocka_unit_test(references_lead_to_what_they_name),
 		cmocka_unit_test(what_hyperpyyaml_refuses_is_refused),
 		cmocka_unit_test(bombs_do_not_go_off),
+		cmocka_unit_test(tags_do_not_multiply),
 		cmocka_unit_test(what_is_too_large_is_refused),
 		cmocka_unit_test(the_worst_documents_take_no_time),
 		cmocka_unit_test(flipped_bits_do_no_harm),
