@@ -134,8 +134,13 @@ static cvq_err explain_parser(const yaml_parser_t *parser, struct cvq_reason *re
 {
 	if (parser->error == YAML_MEMORY_ERROR)
 		return -ENOMEM;
-	return cvq_explain(reason, CVQ_ERR_CONTENT, "line %lu: it is no YAML: %s",
-			   (unsigned long)parser->problem_mark.line + 1,
+	unsigned long line = (unsigned long)parser->problem_mark.line + 1;
+	/* Composing, libyaml refuses anchors that are defined again, as YAML allows. */
+	if (parser->error == YAML_COMPOSER_ERROR)
+		return cvq_explain(reason, CVQ_ERR_CONTENT,
+				   "line %lu: cvq cannot read it: %s", line,
+				   parser->context ? parser->context : parser->problem);
+	return cvq_explain(reason, CVQ_ERR_CONTENT, "line %lu: it is no YAML: %s", line,
 			   parser->problem ? parser->problem : "it cannot be read");
 }
 

@@ -228,10 +228,18 @@ static void what_hyperpyyaml_refuses_is_refused(void **state)
 		{"a: !ref <b>\nb: !ref <c>\nc: 5\n", "not above it"},
 		{"a: !PLACEHOLDER\n", "line 1: a !PLACEHOLDER"},
 		{"a: 1\nb: !news:x.Y {}\n", "line 2: HyperPyYAML knows no tag '!news:x.Y'"},
-		{"a: *b\n", "it is no YAML"},
+		{"a: *b\n", "line 1: cvq cannot read it: found undefined alias"},
 	};
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++)
 		assert_refused(cases[i].text, strlen(cases[i].text), cases[i].why);
+}
+
+/* HyperPyYAML takes it, so that it is wrong is not said. */
+static void what_only_cvq_refuses_is_said_so(void **state)
+{
+	(void)state;
+	static const char text[] = "a: &x 1\nb: &x 2\nc: *x\n";
+	assert_refused(text, strlen(text), "line 2: cvq cannot read it: found duplicate");
 }
 
 /* ========================================================================== */
@@ -363,6 +371,7 @@ int main(void)
 		cmocka_unit_test(what_is_no_whole_number_is_said),
 		cmocka_unit_test(references_lead_to_what_they_name),
 		cmocka_unit_test(what_hyperpyyaml_refuses_is_refused),
+		cmocka_unit_test(what_only_cvq_refuses_is_said_so),
 		cmocka_unit_test(bombs_do_not_go_off),
 		cmocka_unit_test(tags_do_not_multiply),
 		cmocka_unit_test(what_is_too_large_is_refused),
