@@ -2,7 +2,7 @@
 /*
  * The document under the yaml reader: its nodes, its references and its sums
  *
- * Private to yaml.c, reference.c and arithmetic.c.
+ * Private to yaml.c, mapping.c, reference.c and arithmetic.c.
  */
 #ifndef CVQ_COSYVOICE_DOCUMENT_H
 #define CVQ_COSYVOICE_DOCUMENT_H
@@ -27,9 +27,22 @@ static inline const char *cvq_scalar_of(const yaml_node_t *node)
 	return (const char *)node->data.scalar.value;
 }
 
-/* The value of a key of a mapping as it is written; NONE if there is none. */
-cvq_yaml_node cvq_node_find(const struct cvq_yaml *yaml, cvq_yaml_node mapping,
-			    const char *key, size_t key_length);
+static inline unsigned long cvq_line_of(const yaml_node_t *node)
+{
+	return (unsigned long)node->start_mark.line + 1;
+}
+
+/* --- mapping.c ------------------------------------------------------------------ */
+
+/* The value of a key of a mapping, its own or one that it merges, as it is written; NONE
+ * if there is none. */
+cvq_yaml_node cvq_mapping_find(const struct cvq_yaml *yaml, cvq_yaml_node mapping,
+			       const char *key, size_t length);
+
+/* Whether the mapping has each key once, and merges mappings, and not too many of them:
+ * all mappings have to be checked before anything is found. */
+cvq_err cvq_mapping_check(const struct cvq_yaml *yaml, const yaml_node_t *mapping,
+			  struct cvq_reason *reason);
 
 /*
  * Finding one value.  A few lines of references to references can stand for billions

@@ -46,7 +46,7 @@ cvq_err cvq_reference_find(struct cvq_resolver *resolver, const char *text,
 	*node = cvq_yaml_root(resolver->yaml);
 	while (!err && name <= end) {
 		size_t length = strcspn(name, "[].>");
-		*node = cvq_node_find(resolver->yaml, *node, name, length);
+		*node = cvq_mapping_find(resolver->yaml, *node, name, length);
 		if (*node == CVQ_YAML_NONE)
 			return refuse(resolver, name, length, "which is not there");
 		if (resolver->origin != CVQ_YAML_NONE && *node >= resolver->origin &&

@@ -14,11 +14,6 @@
 /*                                  Checking                                  */
 /* ========================================================================== */
 
-static unsigned long line_of(const yaml_node_t *node)
-{
-	return (unsigned long)node->start_mark.line + 1;
-}
-
 static cvq_yaml_node number_of(const struct cvq_yaml *yaml, const yaml_node_t *node)
 {
 	return (cvq_yaml_node)(node - yaml->document.nodes.start) + 1;
@@ -44,8 +39,8 @@ static bool is_known_tag(const char *tag)
 	return false;
 }
 
-static cvq_err check_scalar(const struct cvq_yaml *yaml, const yaml_node_t *node,
-			    struct cvq_reason *reason)
+static cvq_err check_reference(const struct cvq_yaml *yaml, const yaml_node_t *node,
+			       struct cvq_reason *reason)
 {
 	if (!cvq_is_reference(node))
 		return 0;
@@ -53,52 +48,22 @@ static cvq_err check_scalar(const struct cvq_yaml *yaml, const yaml_node_t *node
 	struct cvq_resolver resolver = {
 		.yaml = yaml, .reason = &why, .origin = number_of(yaml, node)};
 	cvq_err err = cvq_reference_check(&resolver, cvq_scalar_of(node));
-	return err ? cvq_explain(reason, err, "line %lu: '%.60s' %s", line_of(node),
+	return err ? cvq_explain(reason, err, "line %lu: '%.60s' %s", cvq_line_of(node),
 				 cvq_scalar_of(node), why.text)
 		   : 0;
 }
 
-static cvq_err check_mapping(const struct cvq_yaml *yaml, const yaml_node_t *node,
-			     struct cvq_reason *reason)
-{
-	const yaml_node_pair_t *pairs = node->data.mapping.pairs.start;
-	size_t count = (size_t)(node->data.mapping.pairs.top - pairs);
-	for (size_t i = 0; i < count; i++) {
-		const yaml_node_t *key = cvq_node_of(yaml, pairs[i].key);
-		if (key->type != YAML_SCALAR_NODE)
-			continue;
-		cvq_yaml_node first =
-			cvq_node_find(yaml, (int)(node - yaml->document.nodes.start) + 1,
-				      cvq_scalar_of(key), key->data.scalar.length);
-		if (first != pairs[i].value)
-			return cvq_explain(reason, CVQ_ERR_CONTENT,
-					   "line %lu: the key '%.60s' is there twice",
-					   line_of(key), cvq_scalar_of(key));
-	}
-	return 0;
-}
-
-static cvq_err check_node(const struct cvq_yaml *yaml, const yaml_node_t *node,
-			  struct cvq_reason *reason)
+static cvq_err check_tag(const yaml_node_t *node, struct cvq_reason *reason)
 {
 	const char *tag = (const char *)node->tag;
 	if (strcmp(tag, "!PLACEHOLDER") == 0)
 		return cvq_explain(reason, CVQ_ERR_CONTENT,
 				   "line %lu: a !PLACEHOLDER still has to be replaced",
-				   line_of(node));
+				   cvq_line_of(node));
 	if (!is_known_tag(tag))
 		return cvq_explain(reason, CVQ_ERR_CONTENT,
 				   "line %lu: HyperPyYAML knows no tag '%.60s'",
-				   line_of(node), tag);
-	switch (node->type) {
-	case YAML_SCALAR_NODE:
-		return check_scalar(yaml, node, reason);
-	case YAML_MAPPING_NODE:
-		return check_mapping(yaml, node, reason);
-	case YAML_SEQUENCE_NODE:
-	case YAML_NO_NODE:
-		break;
-	}
+				   cvq_line_of(node), tag);
 	return 0;
 }
 
@@ -121,8 +86,15 @@ static cvq_err check_document(const struct cvq_yaml *yaml, struct cvq_reason *re
 		return cvq_explain(reason, CVQ_ERR_CONTENT,
 				   "it is not a mapping of names to values");
 	cvq_err err = 0;
-	for (size_t i = 0; i < count && !err; i++)
-		err = check_node(yaml, &document->nodes.start[i], reason);
+	for (const yaml_node_t *node = document->nodes.start;
+	     node < document->nodes.top && !err; node++) {
+		err = check_tag(node, reason);
+		if (!err && node->type == YAML_MAPPING_NODE)
+			err = cvq_mapping_check(yaml, node, reason);
+	}
+	for (const yaml_node_t *node = document->nodes.start;
+	     node < document->nodes.top && !err; node++)
+		err = check_reference(yaml, node, reason);
 	return err;
 }
 
@@ -265,28 +237,11 @@ static const yaml_node_t *followed(const struct cvq_yaml *yaml, cvq_yaml_node *n
 	return cvq_node_of(yaml, *node);
 }
 
-cvq_yaml_node cvq_node_find(const struct cvq_yaml *yaml, cvq_yaml_node mapping,
-			    const char *key, size_t key_length)
-{
-	const yaml_node_t *node = cvq_node_of(yaml, mapping);
-	if (node->type != YAML_MAPPING_NODE)
-		return CVQ_YAML_NONE;
-	const yaml_node_pair_t *pair = node->data.mapping.pairs.start;
-	for (; pair < node->data.mapping.pairs.top; pair++) {
-		const yaml_node_t *name = cvq_node_of(yaml, pair->key);
-		if (name->type == YAML_SCALAR_NODE &&
-		    name->data.scalar.length == key_length &&
-		    memcmp(name->data.scalar.value, key, key_length) == 0)
-			return pair->value;
-	}
-	return CVQ_YAML_NONE;
-}
-
 cvq_yaml_node cvq_yaml_get(const struct cvq_yaml *yaml, cvq_yaml_node node, const char *key)
 {
 	if (!followed(yaml, &node))
 		return CVQ_YAML_NONE;
-	cvq_yaml_node value = cvq_node_find(yaml, node, key, strlen(key));
+	cvq_yaml_node value = cvq_mapping_find(yaml, node, key, strlen(key));
 	return followed(yaml, &value) ? value : CVQ_YAML_NONE;
 }
 

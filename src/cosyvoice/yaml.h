@@ -31,8 +31,8 @@ typedef int cvq_yaml_node;
 
 /*
  * Reads the document, whose root has to be a mapping.  Refuses what HyperPyYAML would:
- * keys that appear twice, unknown tags, references that lead nowhere or round in a
- * circle.  Returns 0; CVQ_ERR_CONTENT with the reason; -ENOMEM.
+ * keys that appear twice, merges of what is no mapping, unknown tags, references that
+ * lead nowhere or round in a circle.  Returns 0; CVQ_ERR_CONTENT with the reason; -ENOMEM.
  */
 cvq_err cvq_yaml_parse(const char *text, size_t length, struct cvq_yaml **yaml,
 		       struct cvq_reason *reason);
@@ -41,8 +41,9 @@ void cvq_yaml_free(struct cvq_yaml *yaml);
 cvq_yaml_node cvq_yaml_root(const struct cvq_yaml *yaml);
 
 /*
- * The value of a key of a mapping, or the element of a sequence.  A reference is
- * followed to what it refers to.  NONE if there is none, or if 'node' is something else.
+ * The value of a key of a mapping, its own or one that it merges with '<<', or the
+ * element of a sequence.  A reference is followed to what it refers to.  NONE if there is
+ * none, or if 'node' is something else.
  */
 cvq_yaml_node cvq_yaml_get(const struct cvq_yaml *yaml, cvq_yaml_node node,
 			   const char *key);

@@ -198,6 +198,58 @@ static void references_lead_to_what_they_name(void **state)
 	cvq_yaml_free(yaml);
 }
 
+/* A mapping's own keys go before those that it merges, and the first that is merged before
+ * the others. */
+static void mappings_merge_others(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *mapping;
+		int64_t size; /* 0: it has none */
+	} cases[] = {
+		{"{<<: *one}", 1},
+		{"{<<: *one, size: 5}", 5},
+		{"{size: 5, <<: *one}", 5},
+		{"{<<: [*other, *two, *one]}", 2},
+		{"{<<: *both}", 2},
+		{"{<<: [*both, *one], other: 5}", 2},
+		{"{<<: {size: 5}}", 5},
+		{"{<<: *object}", 4},
+		{"!new:module.Class {<<: *one}", 1},
+		{"{<<: *other}", 0},
+		{"{<<: []}", 0},
+		{"{'<<': *one}", 0},
+		{"{? [<<] : 3, '': 4, <<: *one}", 1},
+	};
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		char text[512];
+		snprintf(text, sizeof(text),
+			 "named: 2\n"
+			 "one: &one {size: 1}\n"
+			 "two: &two {size: !ref <named>}\n"
+			 "other: &other {other: 3}\n"
+			 "both: &both {<<: *other, size: 2}\n"
+			 "object: &object !new:module.Class {size: 4}\n"
+			 "value: %s\n"
+			 "%s",
+			 cases[i].mapping,
+			 cases[i].size ? "referred: !ref <value[size]>\n" : "");
+		struct cvq_yaml *yaml = parse(text);
+		cvq_yaml_node size = cvq_yaml_get(yaml, top(yaml, "value"), "size");
+		int64_t number = 0, referred = 0;
+		if (cases[i].size) {
+			cvq_yaml_integer(yaml, size, &number, NULL);
+			cvq_yaml_integer(yaml, top(yaml, "referred"), &referred, NULL);
+		} else {
+			assert_int_equal(size, CVQ_YAML_NONE);
+		}
+		if (number != cases[i].size || referred != cases[i].size)
+			fail_msg("%s has the size %lld, by reference %lld",
+				 cases[i].mapping, (long long)number, (long long)referred);
+		cvq_yaml_free(yaml);
+	}
+}
+
 static void what_hyperpyyaml_refuses_is_refused(void **state)
 {
 	(void)state;
@@ -215,6 +267,12 @@ static void what_hyperpyyaml_refuses_is_refused(void **state)
 		{"a: \xff\n", "it is no YAML"},
 		{"a: 1\nb: 2\na: 3\n", "line 3: the key 'a' is there twice"},
 		{"a: {x: 1, x: 1}\n", "line 1: the key 'x' is there twice"},
+		{"a: &a 1\nb: {x: *a, x: *a}\n", "line 2: the key 'x' is there twice"},
+		{"a: &a {<<: 3}\n", "line 1: '<<' merges what is no mapping"},
+		{"a: &a [1]\nb: {<<: *a}\n", "line 1: '<<' merges what is no mapping"},
+		{"a: {x: 1}\nb: {<<: [!ref <a>]}\n", "line 2: '<<' merges what is no map"},
+		{"a: &a {x: 1}\nb: {<<: *a, <<: *a}\n",
+		 "line 2: the key '<<' is there twice"},
 		{"a: 1\nb: !ref <c>\n", "line 2: '<c>' refers to 'c', which is not there"},
 		{"a: {b: 1}\nc: !ref <a[d]>\n", "refers to 'd'"},
 		{"a: 1\nb: !ref <a[d]>\n", "refers to 'd'"},
@@ -284,6 +342,22 @@ static void bombs_do_not_go_off(void **state)
 	assert_non_null(strstr(reason.text, "too many references"));
 	cvq_yaml_free(yaml);
 	cvq_yaml_free(parse_buffer(&lists));
+}
+
+/* Mappings that double the one before, and one that is merged into itself: each search for
+ * what is not there would go on for ever. */
+static void merges_come_to_an_end(void **state)
+{
+	(void)state;
+	cleanup_buffer struct cvq_buffer text = {0};
+	static const char circle[] = "a: &a {<<: *a, x: 1}\nb: !ref <a[y]>\n";
+	append_line(&text, "a0: &a0 {x: 1}");
+	for (int i = 1; i <= 64; i++)
+		append_line(&text, "a%d: &a%d {<<: [*a%d, *a%d]}", i, i, i - 1, i - 1);
+	append_line(&text, "b: !ref <a64[y]>");
+	assert_false(text.error);
+	assert_refused((const char *)text.data, text.length, "merges more than 5000 keys");
+	assert_refused(circle, strlen(circle), "line 1: '<<' merges more than 5000 keys");
 }
 
 /* A tag of 60,000 bytes for each of 10,000 nodes: 600 MB, if somebody writes them out. */
@@ -370,9 +444,11 @@ int main(void)
 		cmocka_unit_test(sums_come_to_whole_numbers),
 		cmocka_unit_test(what_is_no_whole_number_is_said),
 		cmocka_unit_test(references_lead_to_what_they_name),
+		cmocka_unit_test(mappings_merge_others),
 		cmocka_unit_test(what_hyperpyyaml_refuses_is_refused),
 		cmocka_unit_test(what_only_cvq_refuses_is_said_so),
 		cmocka_unit_test(bombs_do_not_go_off),
+		cmocka_unit_test(merges_come_to_an_end),
 		cmocka_unit_test(tags_do_not_multiply),
 		cmocka_unit_test(what_is_too_large_is_refused),
 		cmocka_unit_test(the_worst_documents_take_no_time),
