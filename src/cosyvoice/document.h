@@ -52,9 +52,8 @@ cvq_err cvq_mapping_check(const struct cvq_yaml *yaml, const yaml_node_t *mappin
 struct cvq_resolver {
 	const struct cvq_yaml *yaml;
 	struct cvq_reason *reason; /* completes a sentence: "refers to ..." */
-	/* The reference that is being checked: HyperPyYAML replaces them from above, and
-	 * follows none that it has not replaced yet.  NONE: they were checked. */
-	cvq_yaml_node origin;
+	cvq_yaml_node origin; /* the reference that is checked; NONE: all were checked */
+	bool within;          /* whether there is more to its text, as in a sum */
 	unsigned steps;
 };
 

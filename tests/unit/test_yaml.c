@@ -79,6 +79,8 @@ static void sums_come_to_whole_numbers(void **state)
 		{"!ref <negative>", -1},
 		{"!ref <rates[first]>", 8},
 		{"!ref <rates[first]> * <object.size>", 640},
+		{"!ref <later> + 1\nlater: !ref <last>\nlast: 5", 6},
+		{"!ref <later> * <later>\nlater: !copy <last[x]>\nlast: {x: 5}", 25},
 	};
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
 		char text[512];
@@ -284,6 +286,11 @@ static void what_hyperpyyaml_refuses_is_refused(void **state)
 		{"a: !ref <b[x]>\nb: !ref <a[x]>\n", "not above it"},
 		{"a: !ref <b>/x\nb: !ref <a>/x\n", "not above it"},
 		{"a: !ref <b>\nb: !ref <c>\nc: 5\n", "not above it"},
+		{"a: !ref <b> + 1\nb: !ref <c>\nc: !ref <d>\nd: 5\n",
+		 "line 2: '<c>' refers"},
+		{"a: !ref <b[x]> + 1\nb: !ref <c>\nc: {x: 5}\n", "not above it"},
+		{"a: !ref <b> + 1\nb: !ref <c>\nc: !ref <a>\n", "not above it"},
+		{"a: !ref <b> + 1\nb: !ref <b>\n", "too many references"},
 		{"a: !PLACEHOLDER\n", "line 1: a !PLACEHOLDER"},
 		{"a: 1\nb: !news:x.Y {}\n", "line 2: HyperPyYAML knows no tag '!news:x.Y'"},
 		{"a: *b\n", "line 1: cvq cannot read it: found undefined alias"},
