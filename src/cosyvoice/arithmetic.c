@@ -4,7 +4,7 @@
  *
  * Whole numbers stay whole, except under /, which makes a fraction of them in any case.
  */
-#include <errno.h>
+#include <limits.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -115,26 +115,77 @@ static const struct operation *read_operation(const char **text, unsigned rank)
 	return NULL;
 }
 
+/* Which base "0x", "0o" or "0b" announces; moves behind it. */
+static unsigned read_base(const char **text)
+{
+	static const char letters[] = "box";
+	static const unsigned bases[] = {2, 8, 16};
+	const char *letter = (*text)[0] == '0' && (*text)[1] != '\0'
+				     ? strchr(letters, (*text)[1])
+				     : NULL;
+	if (!letter)
+		return 10;
+	*text += 2;
+	return bases[letter - letters];
+}
+
+static unsigned value_of_digit(char digit)
+{
+	static const char digits[] = "00112233445566778899aAbBcCdDeEfF";
+	const char *at = digit != '\0' ? strchr(digits, digit) : NULL;
+	return at ? (unsigned)(at - digits) / 2 : UINT_MAX;
+}
+
+/* Reads digits, each of which may have an underscore before it, and moves behind them. */
+static bool read_digits(const char **text, unsigned base, int64_t *number)
+{
+	const char *begin = *text;
+	bool fits = true;
+	*number = 0;
+	for (;;) {
+		bool separated = **text == '_';
+		unsigned digit = value_of_digit((*text)[separated]);
+		if (digit >= base)
+			return fits && *text > begin;
+		fits = fits && multiply(*number, base, number) &&
+		       add(*number, digit, number);
+		*text += separated + 1;
+	}
+}
+
 /* Reads the number that the text begins with, and moves behind it. */
 static bool read_number(const char **text, struct cvq_yaml_number *number)
 {
-	char *integer_end, *real_end;
-	errno = 0;
-	number->integer = strtoll(*text, &integer_end, 10);
-	bool fits = errno == 0;
-	number->real = strtod(*text, &real_end);
-	number->whole = integer_end == real_end;
-	if (real_end == *text || !isfinite(number->real) || (number->whole && !fits))
-		return false;
-	*text = real_end;
-	return true;
+	const char *at = *text + (**text == '-' || **text == '+');
+	unsigned base = read_base(&at);
+	bool read = read_digits(&at, base, &number->integer);
+	number->whole = base != 10 || *at == '\0' || !strchr(".eE", *at);
+	if (number->whole) {
+		if (**text == '-')
+			number->integer = -number->integer;
+	} else {
+		char *end;
+		number->real = strtod(*text, &end);
+		read = end != *text && isfinite(number->real);
+		at = end;
+	}
+	*text = at;
+	return read;
 }
 
 bool cvq_plain_number(const char *text, struct cvq_yaml_number *number)
 {
-	/* strtod() takes more: blanks, hexadecimals, "inf" and "nan". */
-	return text[strspn(text, "+-.0123456789eE")] == '\0' &&
-	       read_number(&text, number) && *text == '\0';
+	return *text != '_' && read_number(&text, number) && *text == '\0';
+}
+
+/* Python's numbers have no zeros before them. */
+static bool read_literal(const char **text, struct cvq_yaml_number *number)
+{
+	const char *begin = *text;
+	if (*begin == '\0' || !strchr(".0123456789", *begin) || !read_number(text, number))
+		return false;
+	return !number->whole || number->integer == 0 || begin[0] != '0' ||
+	       !strchr("0123456789_", begin[1]);
 }
 
 static cvq_err read_reference(struct cvq_resolver *resolver, const char **text,
@@ -171,9 +222,7 @@ static cvq_err read_operand(struct cvq_resolver *resolver, const char **text,
 		return read_reference(resolver, text, number);
 	const char *begin = *text;
 	if (*begin != '(')
-		return strchr(".0123456789", *begin) && read_number(text, number)
-			       ? 0
-			       : no_number(resolver, begin);
+		return read_literal(text, number) ? 0 : no_number(resolver, begin);
 	++*text;
 	err = read_rank(resolver, text, 1, number);
 	if (err)
@@ -209,6 +258,10 @@ cvq_err cvq_arithmetic(struct cvq_resolver *resolver, const char *text,
 	const char *at = text;
 	if (!strchr(text, '<')) /* what has no reference is just text */
 		return no_number(resolver, text);
+	if (strstr(text, "**"))
+		return cvq_explain(resolver->reason, CVQ_ERR_CONTENT,
+				   "is the power '%.60s', which cvq does not compute",
+				   text);
 	cvq_err err = read_rank(resolver, &at, 1, number);
 	if (err)
 		return err;

@@ -3,7 +3,9 @@
  * HyperPyYAML as check reads it: references, sums, and what is refused
  *
  * What the values come to and what is refused is what hyperpyyaml 1.2.2 makes of them,
- * except for the attributes of objects, which are taken to be the arguments.
+ * except for the attributes of objects, which are taken to be the arguments.  It takes
+ * more than cvq: anchors that are defined twice, powers, a sum that one above it refers to,
+ * whole numbers beyond 64 bits, and the forms "5_", "5__5" and, in sums, "0X5".
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -52,6 +54,7 @@ static cvq_yaml_node top(const struct cvq_yaml *yaml, const char *key)
 static const char numbers[] = "chunk: 25\n"
 			      "ratio: 2\n"
 			      "negative: -1\n"
+			      "padded: 0_08\n"
 			      "rates: {first: 8, rest: [5, 3]}\n"
 			      "object: !new:module.Class {size: 80}\n";
 
@@ -64,6 +67,12 @@ static void sums_come_to_whole_numbers(void **state)
 	} cases[] = {
 		{"25", 25},
 		{"-1", -1},
+		{"+6_561", 6561},
+		{"0x19A1", 6561},
+		{"0x19_a1", 6561},
+		{"0o14641", 6561},
+		{"-0b101", -5},
+		{"0777", 777},
 		{"!ref <chunk>", 25},
 		{"!copy <chunk>", 25},
 		{"!ref <chunk> * <ratio>", 50},
@@ -77,6 +86,8 @@ static void sums_come_to_whole_numbers(void **state)
 		{"!ref (<ratio> - 9) // <ratio>", -4},
 		{"!ref (<ratio> - 9) % <ratio>", 1},
 		{"!ref <negative>", -1},
+		{"!ref <chunk> + 0x10 + 0b1 + 0o7 + 1_000", 1049},
+		{"!ref <padded> + 00", 8},
 		{"!ref <rates[first]>", 8},
 		{"!ref <rates[first]> * <object.size>", 640},
 		{"!ref <later> + 1\nlater: !ref <last>\nlast: 5", 6},
@@ -116,7 +127,11 @@ static void what_is_no_whole_number_is_said(void **state)
 		{"!ref <chunk>) + 1", "no number"},
 		{"!ref <chunk> <ratio>", "no number"},
 		{"!ref <rates> + 1", "no number"},
-		{"!ref <object.size> ** 2", "no number"},
+		{"!ref <chunk> + 010", "no number"},
+		{"!ref <chunk> + _5", "no number"},
+		{"!ref <chunk> + 5_", "no number"},
+		{"!ref <chunk> + 0x", "no number"},
+		{"!ref <chunk> + 0o8", "no number"},
 		{"2 * 3", "no number"},
 		{"!ref 2 * 3", "no number"},
 		{"!ref 5", "no number"},
@@ -124,7 +139,13 @@ static void what_is_no_whole_number_is_said(void **state)
 		{"!ref <negative> + <ratio>", "no number"},
 		{"!ref <chunk> * -1", "no number"},
 		{"nan", "no number"},
-		{"0x10", "no number"},
+		{"0X10", "no number"},
+		{"0x", "no number"},
+		{"0b2", "no number"},
+		{"_5", "no number"},
+		{"1.5e3_0", "no number"},
+		{".inf", "no number"},
+		{"1e3", "is 1000, which is no whole number"},
 		{"[1, 2]", "is a list or mapping"},
 		{"!ref <rates>", "is a list or mapping"},
 		{"!apply:math.floor [2.5]", "does not execute"},
@@ -303,8 +324,16 @@ static void what_hyperpyyaml_refuses_is_refused(void **state)
 static void what_only_cvq_refuses_is_said_so(void **state)
 {
 	(void)state;
-	static const char text[] = "a: &x 1\nb: &x 2\nc: *x\n";
-	assert_refused(text, strlen(text), "line 2: cvq cannot read it: found duplicate");
+	static const char anchors[] = "a: &x 1\nb: &x 2\nc: *x\n";
+	assert_refused(anchors, strlen(anchors), "line 2: cvq cannot read it: found dup");
+	struct cvq_yaml *yaml = parse("a: 2\npower: !ref <a> ** 3\n");
+	struct cvq_reason reason = {""};
+	int64_t number;
+	assert_int_equal(cvq_yaml_integer(yaml, top(yaml, "power"), &number, &reason),
+			 CVQ_ERR_CONTENT);
+	assert_string_equal(reason.text,
+			    "is the power '<a> ** 3', which cvq does not compute");
+	cvq_yaml_free(yaml);
 }
 
 /* ========================================================================== */
