@@ -101,7 +101,9 @@ static void add_steps(struct cvq_network *network, const struct unet *unet)
 static void add_unet(struct cvq_network *network, const struct cvq_object *estimator)
 {
 	static const char *const activations[] = {"gelu", NULL};
+	static const struct cvq_sizes channels = {2, {256, 256}};
 	struct unet unet = {
+		.channels = cvq_get_sizes(network, estimator, "channels", &channels),
 		.in = cvq_get_size(network, estimator, "in_channels", CVQ_REQUIRED),
 		.out = cvq_get_size(network, estimator, "out_channels", CVQ_REQUIRED),
 		.attention = cvq_get_size(network, estimator, "num_heads", 4) *
@@ -110,7 +112,6 @@ static void add_unet(struct cvq_network *network, const struct cvq_object *estim
 		.middles = cvq_get_count(network, estimator, "num_mid_blocks", 2),
 		.causal = cvq_object_is(estimator, "CausalConditionalDecoder"),
 	};
-	cvq_get_sizes(network, estimator, "channels", &unet.channels);
 	cvq_check_choice(network, estimator, "act_fn", "snake", activations);
 	if (unet.channels.count == 0) {
 		cvq_object_refuse(network, estimator, "channels", "is empty");
@@ -149,8 +150,8 @@ static void add_dit_block(struct cvq_network *network, int64_t size, int64_t att
 static void add_dit_input(struct cvq_network *network, const struct cvq_object *estimator,
 			  int64_t size, int64_t mel)
 {
-	int64_t mu = cvq_get_size(network, estimator, "mu_dim", mel);
-	int64_t speaker = cvq_get_size(network, estimator, "spk_dim", 0);
+	int64_t mu = cvq_get_optional_size(network, estimator, "mu_dim", mel);
+	int64_t speaker = cvq_get_optional_size(network, estimator, "spk_dim", 0);
 	size_t outer = cvq_enter_module(network, "input_embed");
 	cvq_linear(network, "proj", 2 * mel + mu + speaker, size);
 	cvq_conv(network, "conv_pos_embed.conv1.0", size / POSITION_GROUPS, size,

@@ -11,15 +11,15 @@
 static void add_length_regulator(struct cvq_network *network, const struct cvq_object *flow)
 {
 	struct cvq_object regulator = cvq_object_get(network, flow, "length_regulator");
-	struct cvq_sizes ratios;
+	struct cvq_sizes ratios =
+		cvq_get_sizes(network, &regulator, "sampling_ratios", NULL);
 	char name[16];
 	int64_t channels = cvq_get_size(network, &regulator, "channels", CVQ_REQUIRED);
-	int64_t out = cvq_get_size(network, &regulator, "out_channels", channels);
+	int64_t out = cvq_get_optional_size(network, &regulator, "out_channels", channels);
 	unsigned at = 0;
 
 	if (!cvq_object_is(&regulator, "InterpolateRegulator"))
 		cvq_object_refuse_class(network, &regulator);
-	cvq_get_sizes(network, &regulator, "sampling_ratios", &ratios);
 	size_t outer = cvq_enter_module(network, "length_regulator.model");
 	for (size_t i = 0; i < ratios.count; i++, at += 3) {
 		cvq_conv(network, cvq_number_name(name, at), channels, channels, 3);

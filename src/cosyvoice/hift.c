@@ -43,27 +43,29 @@ static void add_resblock(struct cvq_network *network, int64_t channels, int64_t 
 	}
 }
 
-/* How many dilations each block has; python's zip() ends with the shorter list. */
+/* How many dilations each block has; python's zip() ends with the shorter list.  Without
+ * any, the classes have 'missing' lists of three. */
 static size_t count_dilations(struct cvq_network *network, const struct hift *hift,
-			      const char *name, struct cvq_sizes *blocks,
+			      const char *name, size_t missing, struct cvq_sizes *blocks,
 			      size_t dilations[CVQ_LIST_ROOM])
 {
 	cvq_yaml_node lists = cvq_yaml_get(network->yaml, hift->object.node, name);
-	size_t count;
-	if (!cvq_yaml_count(network->yaml, lists, &count)) {
-		cvq_object_refuse(network, &hift->object, name, "is no list of lists");
-		count = 0;
-	}
+	bool given = lists != CVQ_YAML_NONE;
+	size_t count = missing;
+	bool known = !given || cvq_yaml_count(network->yaml, lists, &count);
 	if (blocks->count > count)
 		blocks->count = count;
-	for (size_t i = 0; i < blocks->count; i++) {
-		cvq_yaml_node list = cvq_yaml_at(network->yaml, lists, i);
-		if (!cvq_yaml_count(network->yaml, list, &dilations[i]) ||
-		    dilations[i] > CVQ_LIST_ROOM) {
-			cvq_object_refuse(network, &hift->object, name,
-					  "is no list of lists");
-			dilations[i] = 0;
-		}
+	for (size_t i = 0; i < blocks->count && known; i++) {
+		dilations[i] = 3;
+		if (given)
+			known = cvq_yaml_count(network->yaml,
+					       cvq_yaml_at(network->yaml, lists, i),
+					       &dilations[i]) &&
+				dilations[i] <= CVQ_LIST_ROOM;
+	}
+	if (!known) {
+		cvq_object_refuse(network, &hift->object, name, "is no list of lists");
+		blocks->count = 0;
 	}
 	return blocks->count;
 }
@@ -88,7 +90,7 @@ static void add_ups(struct cvq_network *network, const struct hift *hift)
 static void add_resblocks(struct cvq_network *network, struct hift *hift)
 {
 	size_t dilations[CVQ_LIST_ROOM];
-	size_t kinds = count_dilations(network, hift, "resblock_dilation_sizes",
+	size_t kinds = count_dilations(network, hift, "resblock_dilation_sizes", 3,
 				       &hift->blocks, dilations);
 	for (size_t i = 0; i < hift->rates.count && i < hift->kernels.count; i++)
 		for (size_t j = 0; j < kinds; j++) {
@@ -105,7 +107,7 @@ static void add_source(struct cvq_network *network, struct hift *hift)
 {
 	char name[16];
 	size_t dilations[CVQ_LIST_ROOM];
-	size_t blocks = count_dilations(network, hift, "source_resblock_dilation_sizes",
+	size_t blocks = count_dilations(network, hift, "source_resblock_dilation_sizes", 2,
 					&hift->source_blocks, dilations);
 	int64_t rates[CVQ_LIST_ROOM] = {1}; /* what is left, from the last step on */
 	size_t steps = hift->rates.count;
@@ -153,6 +155,24 @@ static void add_predictor(struct cvq_network *network, const struct hift *hift)
 	cvq_leave_module(network, outer);
 }
 
+static void read_lists(struct cvq_network *network, struct hift *hift)
+{
+	static const struct cvq_sizes rates = {2, {8, 8}}, kernels = {2, {16, 16}};
+	static const struct cvq_sizes blocks = {3, {3, 7, 11}},
+				      source_blocks = {2, {7, 11}};
+	const struct cvq_object *object = &hift->object;
+	cvq_yaml_node node = cvq_yaml_get(network->yaml, object->node, "upsample_rates");
+
+	/* It is joined with a list, which a tuple cannot be. */
+	if (cvq_yaml_is_tuple(network->yaml, node))
+		cvq_object_refuse(network, object, "upsample_rates", "is a tuple, no list");
+	hift->rates = cvq_get_sizes(network, object, "upsample_rates", &rates);
+	hift->kernels = cvq_get_sizes(network, object, "upsample_kernel_sizes", &kernels);
+	hift->blocks = cvq_get_sizes(network, object, "resblock_kernel_sizes", &blocks);
+	hift->source_blocks = cvq_get_sizes(network, object, "source_resblock_kernel_sizes",
+					    &source_blocks);
+}
+
 static void read_hift(struct cvq_network *network, struct hift *hift)
 {
 	struct cvq_object *object = &hift->object;
@@ -164,11 +184,7 @@ static void read_hift(struct cvq_network *network, struct hift *hift)
 	hift->base = cvq_get_size(network, object, "base_channels", 512);
 	struct cvq_object istft = cvq_mapping_get(network, object, "istft_params");
 	hift->spectrum = cvq_get_size(network, &istft, "n_fft", 16) + 2;
-	cvq_get_sizes(network, object, "upsample_rates", &hift->rates);
-	cvq_get_sizes(network, object, "upsample_kernel_sizes", &hift->kernels);
-	cvq_get_sizes(network, object, "resblock_kernel_sizes", &hift->blocks);
-	cvq_get_sizes(network, object, "source_resblock_kernel_sizes",
-		      &hift->source_blocks);
+	read_lists(network, hift);
 }
 
 void cvq_add_hift(struct cvq_network *network)

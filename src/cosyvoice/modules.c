@@ -67,6 +67,17 @@ bool cvq_object_is(const struct cvq_object *object, const char *class)
 	return object->class && strcmp(object->class, class) == 0;
 }
 
+/* The number if it is a size, else 1. */
+static int64_t check_size(struct cvq_network *network, const struct cvq_object *object,
+			  const char *name, int64_t number, int64_t most)
+{
+	if (number >= 1 && number <= most)
+		return number;
+	refuse(network, "%s.%s is %lld, and should be from 1 to %lld", object->way, name,
+	       (long long)number, (long long)most);
+	return 1;
+}
+
 static int64_t read_size(struct cvq_network *network, const struct cvq_object *object,
 			 const char *name, cvq_yaml_node node, int64_t most)
 {
@@ -74,12 +85,7 @@ static int64_t read_size(struct cvq_network *network, const struct cvq_object *o
 	int64_t number = 1;
 	if (cvq_yaml_integer(network->yaml, node, &number, &why))
 		refuse(network, "%s.%s %.150s", object->way, name, why.text);
-	else if (number < 1 || number > most)
-		refuse(network, "%s.%s is %lld, and should be from 1 to %lld", object->way,
-		       name, (long long)number, (long long)most);
-	else
-		return number;
-	return 1;
+	return check_size(network, object, name, number, most);
 }
 
 static int64_t number_argument(struct cvq_network *network, const struct cvq_object *object,
@@ -97,28 +103,63 @@ int64_t cvq_get_size(struct cvq_network *network, const struct cvq_object *objec
 	return number_argument(network, object, name, missing, MAX_SIZE);
 }
 
+int64_t cvq_get_optional_size(struct cvq_network *network, const struct cvq_object *object,
+			      const char *name, int64_t missing)
+{
+	cvq_yaml_node node = cvq_yaml_get(network->yaml, object->node, name);
+	return cvq_yaml_is_null(network->yaml, node)
+		       ? missing
+		       : cvq_get_size(network, object, name, missing);
+}
+
 int64_t cvq_get_count(struct cvq_network *network, const struct cvq_object *object,
 		      const char *name, int64_t missing)
 {
 	return number_argument(network, object, name, missing, MAX_TIMES);
 }
 
-void cvq_get_sizes(struct cvq_network *network, const struct cvq_object *object,
-		   const char *name, struct cvq_sizes *list)
+static void read_tuple(struct cvq_network *network, const struct cvq_object *object,
+		       const char *name, cvq_yaml_node node, struct cvq_sizes *list)
 {
-	cvq_yaml_node node = cvq_yaml_get(network->yaml, object->node, name);
-	*list = (struct cvq_sizes){0};
-	size_t count = 0;
-	if (node == CVQ_YAML_NONE)
-		refuse(network, "%s.%s is missing", object->way, name);
-	else if (!cvq_yaml_count(network->yaml, node, &count) || count > CVQ_LIST_ROOM)
+	list->count = CVQ_LIST_ROOM;
+	if (!cvq_yaml_tuple(network->yaml, node, list->sizes, &list->count)) {
+		refuse(network, "%s.%s is no tuple of at most %d whole numbers",
+		       object->way, name, CVQ_LIST_ROOM);
+		list->count = 0;
+	}
+	for (size_t i = 0; i < list->count; i++)
+		list->sizes[i] =
+			check_size(network, object, name, list->sizes[i], MAX_SIZE);
+}
+
+static void read_list(struct cvq_network *network, const struct cvq_object *object,
+		      const char *name, cvq_yaml_node node, struct cvq_sizes *list)
+{
+	if (!cvq_yaml_count(network->yaml, node, &list->count) ||
+	    list->count > CVQ_LIST_ROOM) {
 		refuse(network, "%s.%s is no list of at most %d numbers", object->way, name,
 		       CVQ_LIST_ROOM);
-	else
-		list->count = count;
+		list->count = 0;
+	}
 	for (size_t i = 0; i < list->count; i++)
 		list->sizes[i] = read_size(network, object, name,
 					   cvq_yaml_at(network->yaml, node, i), MAX_SIZE);
+}
+
+struct cvq_sizes cvq_get_sizes(struct cvq_network *network, const struct cvq_object *object,
+			       const char *name, const struct cvq_sizes *missing)
+{
+	cvq_yaml_node node = cvq_yaml_get(network->yaml, object->node, name);
+	struct cvq_sizes list = {0};
+	if (node == CVQ_YAML_NONE && missing)
+		return *missing;
+	if (node == CVQ_YAML_NONE)
+		refuse(network, "%s.%s is missing", object->way, name);
+	else if (cvq_yaml_is_tuple(network->yaml, node))
+		read_tuple(network, object, name, node, &list);
+	else
+		read_list(network, object, name, node, &list);
+	return list;
 }
 
 bool cvq_get_flag(struct cvq_network *network, const struct cvq_object *object,
@@ -127,6 +168,8 @@ bool cvq_get_flag(struct cvq_network *network, const struct cvq_object *object,
 	struct cvq_reason why;
 	bool truth = missing;
 	cvq_yaml_node node = cvq_yaml_get(network->yaml, object->node, name);
+	if (cvq_yaml_is_null(network->yaml, node))
+		return false;
 	if (node != CVQ_YAML_NONE && cvq_yaml_boolean(network->yaml, node, &truth, &why))
 		refuse(network, "%s.%s %.150s", object->way, name, why.text);
 	return truth;

@@ -45,19 +45,25 @@ void cvq_object_refuse_class(struct cvq_network *network, const struct cvq_objec
 int64_t cvq_get_size(struct cvq_network *network, const struct cvq_object *object,
 		     const char *name, int64_t missing);
 
+/* The same for an argument that may be None, which stands for what is missing, too. */
+int64_t cvq_get_optional_size(struct cvq_network *network, const struct cvq_object *object,
+			      const char *name, int64_t missing);
+
 /* The same, up to 1000: how many times something is repeated. */
 int64_t cvq_get_count(struct cvq_network *network, const struct cvq_object *object,
 		      const char *name, int64_t missing);
 
-/* A list of at most CVQ_LIST_ROOM sizes. */
+/* A list or tuple of at most CVQ_LIST_ROOM sizes.  'missing' is NULL if there has to be
+ * one. */
 #define CVQ_LIST_ROOM 32
 struct cvq_sizes {
 	size_t count;
 	int64_t sizes[CVQ_LIST_ROOM];
 };
-void cvq_get_sizes(struct cvq_network *network, const struct cvq_object *object,
-		   const char *name, struct cvq_sizes *list);
+struct cvq_sizes cvq_get_sizes(struct cvq_network *network, const struct cvq_object *object,
+			       const char *name, const struct cvq_sizes *missing);
 
+/* True or False; None counts as False. */
 bool cvq_get_flag(struct cvq_network *network, const struct cvq_object *object,
 		  const char *name, bool missing);
 

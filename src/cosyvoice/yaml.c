@@ -284,6 +284,33 @@ const char *cvq_yaml_text(const struct cvq_yaml *yaml, cvq_yaml_node node)
 	return cvq_scalar_of(scalar);
 }
 
+/* The text of a scalar without quotes, which may be more than that; else NULL. */
+static const char *plain_text(const struct cvq_yaml *yaml, cvq_yaml_node node)
+{
+	const yaml_node_t *scalar = followed(yaml, &node);
+	return scalar && scalar->type == YAML_SCALAR_NODE &&
+			       scalar->data.scalar.style == YAML_PLAIN_SCALAR_STYLE &&
+			       has_prefix((const char *)scalar->tag, DEFAULT_TAG)
+		       ? cvq_scalar_of(scalar)
+		       : NULL;
+}
+
+bool cvq_yaml_is_null(const struct cvq_yaml *yaml, cvq_yaml_node node)
+{
+	static const char *const words[] = {"", "~", "null", "Null", "NULL"};
+	const char *text = plain_text(yaml, node);
+	for (size_t i = 0; text && i < sizeof(words) / sizeof(*words); i++)
+		if (strcmp(text, words[i]) == 0)
+			return true;
+	return false;
+}
+
+bool cvq_yaml_is_tuple(const struct cvq_yaml *yaml, cvq_yaml_node node)
+{
+	const char *text = plain_text(yaml, node);
+	return text && text[0] == '(' && text[strlen(text) - 1] == ')';
+}
+
 /* ========================================================================== */
 /*                                   Values                                   */
 /* ========================================================================== */
@@ -336,6 +363,40 @@ cvq_err cvq_yaml_integer(const struct cvq_yaml *yaml, cvq_yaml_node node, int64_
 				   "is %g, which is no whole number", value.real);
 	*number = value.integer;
 	return 0;
+}
+
+/* Between the commas; the last number may have one behind it. */
+static bool read_tuple(char *inside, int64_t *numbers, size_t *count)
+{
+	size_t room = *count;
+	*count = 0;
+	for (char *item; (item = strsep(&inside, ","));) {
+		struct cvq_yaml_number number = {0};
+		item += strspn(item, " ");
+		for (size_t i = strlen(item); i > 0 && item[i - 1] == ' '; i--)
+			item[i - 1] = '\0';
+		if (*item == '\0' && !inside)
+			break;
+		if (*count == room || !cvq_plain_number(item, &number) || !number.whole)
+			return false;
+		numbers[(*count)++] = number.integer;
+	}
+	return true;
+}
+
+bool cvq_yaml_tuple(const struct cvq_yaml *yaml, cvq_yaml_node node, int64_t *numbers,
+		    size_t *count)
+{
+	if (!cvq_yaml_is_tuple(yaml, node))
+		return false;
+	const char *text = plain_text(yaml, node);
+	size_t length = strlen(text) - 2; /* without the parentheses */
+	char inside[512];
+	if (length >= sizeof(inside))
+		return false;
+	memcpy(inside, text + 1, length);
+	inside[length] = '\0';
+	return read_tuple(inside, numbers, count);
 }
 
 cvq_err cvq_yaml_boolean(const struct cvq_yaml *yaml, cvq_yaml_node node, bool *truth,

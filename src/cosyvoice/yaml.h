@@ -56,6 +56,13 @@ bool cvq_yaml_count(const struct cvq_yaml *yaml, cvq_yaml_node node, size_t *cou
  * NULL if the node is no object. */
 const char *cvq_yaml_class(const struct cvq_yaml *yaml, cvq_yaml_node node);
 
+/* Whether the node is null, which Python calls None. */
+bool cvq_yaml_is_null(const struct cvq_yaml *yaml, cvq_yaml_node node);
+
+/* Whether the node is a tuple, which HyperPyYAML makes of a text in parentheses: "(1, 2)".
+ */
+bool cvq_yaml_is_tuple(const struct cvq_yaml *yaml, cvq_yaml_node node);
+
 /* The text of a scalar that is no reference, else NULL. */
 const char *cvq_yaml_text(const struct cvq_yaml *yaml, cvq_yaml_node node);
 
@@ -66,6 +73,11 @@ const char *cvq_yaml_text(const struct cvq_yaml *yaml, cvq_yaml_node node);
  */
 cvq_err cvq_yaml_integer(const struct cvq_yaml *yaml, cvq_yaml_node node, int64_t *number,
 			 struct cvq_reason *reason);
+
+/* The whole numbers of a tuple, for which there is room for '*count', and how many they
+ * are; false if the tuple holds anything else, or more. */
+bool cvq_yaml_tuple(const struct cvq_yaml *yaml, cvq_yaml_node node, int64_t *numbers,
+		    size_t *count);
 
 /* The truth value that the node is; as cvq_yaml_integer(). */
 cvq_err cvq_yaml_boolean(const struct cvq_yaml *yaml, cvq_yaml_node node, bool *truth,

@@ -150,32 +150,67 @@ static const struct {
 	{"Fun-CosyVoice3-0.5B", "cosyvoice3.yaml"},
 };
 
+/* What is in 'text' has to describe the model. */
+static void assert_describes(const char *model)
+{
+	const char *file;
+	json_t *entry;
+	json_t *shapes = load_json("cosyvoice_shapes.json");
+	json_t *files = json_object_get(shapes, model);
+	assert_true(json_object_size(files) >= 3); /* llm, flow and hift */
+	json_object_foreach(files, file, entry)
+	{
+		struct cvq_yaml *yaml = NULL;
+		struct cvq_network network = build(file, &yaml);
+		if (network.error)
+			fail_msg("%s: %s", file, network.reason.text);
+		size_t count = compare(&network, json_object_get(entry, "tensors"), "");
+		if (count != network.count)
+			fail_msg("%s of %s has %zu tensors, %zu were expected", file, model,
+				 count, network.count);
+		cvq_network_release(&network);
+		cvq_yaml_free(yaml);
+	}
+	json_decref(shapes);
+}
+
 static void the_real_models_are_what_their_yaml_describes(void **state)
 {
 	(void)state;
-	json_t *shapes = load_json("cosyvoice_shapes.json");
 	for (size_t i = 0; i < sizeof(models) / sizeof(*models); i++) {
-		const char *file;
-		json_t *entry;
-		json_t *files = json_object_get(shapes, models[i].model);
-		assert_true(json_object_size(files) >= 3); /* llm, flow and hift */
-		json_object_foreach(files, file, entry)
-		{
-			struct cvq_yaml *yaml = NULL;
-			read_text(models[i].yaml);
-			struct cvq_network network = build(file, &yaml);
-			if (network.error)
-				fail_msg("%s: %s", file, network.reason.text);
-			size_t count =
-				compare(&network, json_object_get(entry, "tensors"), "");
-			if (count != network.count)
-				fail_msg("%s of %s has %zu tensors, %zu were expected",
-					 file, models[i].model, count, network.count);
-			cvq_network_release(&network);
-			cvq_yaml_free(yaml);
-		}
+		read_text(models[i].yaml);
+		assert_describes(models[i].model);
 	}
-	json_decref(shapes);
+}
+
+/* Where the yaml says nothing, or says what python takes for the same. */
+static void the_models_can_be_described_otherwise(void **state)
+{
+	(void)state;
+	static const struct {
+		unsigned kind;
+		const char *before, *after;
+	} cases[] = {
+		{1, "            channels: [256, 256]\n", ""},
+		{1, "    upsample_rates: [8, 8]\n", ""},
+		{1, "    upsample_kernel_sizes: [16, 16]\n", ""},
+		{1, "    resblock_kernel_sizes: [3, 7, 11]\n", ""},
+		{1, "    resblock_dilation_sizes: [[1, 3, 5], [1, 3, 5], [1, 3, 5]]\n", ""},
+		{1, "    source_resblock_kernel_sizes: [7, 11]\n", ""},
+		{1, "    source_resblock_dilation_sizes: [[1, 3, 5], [1, 3, 5]]\n", ""},
+		{1, "[256, 256]", "(256, 256)"},
+		{1, "[1, 1, 1, 1]", "( 1,1, 1 ,1, )"},
+		{1, "[16, 16]", "(0x10, 1_6)"},
+		{2, "channels: [256]", "channels: (256)"},
+		{1, "sampling_ratios:", "out_channels: null\n        sampling_ratios:"},
+		{3, "mu_dim: 80", "mu_dim: ~"},
+		{3, "depth: 22", "depth: 22\n            long_skip_connection:"},
+	};
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		read_text(models[cases[i].kind - 1].yaml);
+		replace(cases[i].before, cases[i].after);
+		assert_describes(models[cases[i].kind - 1].model);
+	}
 }
 
 /* ========================================================================== */
@@ -252,6 +287,8 @@ static const struct number {
 	       ESTIMATOR "up_blocks.1.0.block1.block.0.weight", 128, 256, 3),
 	NUMBER(FLOW1, "channels: [256, 256]", "channels: [128, 256]",
 	       ESTIMATOR "down_blocks.1.0.res_conv.weight", 256, 128, 1),
+	NUMBER(FLOW1, "channels: [256, 256]", "channels: (128, 256)",
+	       ESTIMATOR "down_blocks.1.0.res_conv.weight", 256, 128, 1),
 	NUMBER(FLOW1, "channels: [256, 256]", "channels: [256, 256, 256]",
 	       ESTIMATOR "down_blocks.1.2.conv.weight", 256, 256, 3),
 	NUMBER(FLOW1, "attention_head_dim: 64", "attention_head_dim: 32",
@@ -289,6 +326,8 @@ static const struct number {
 	NUMBER(FLOW3, "mu_dim: 80", "mu_dim: 70", ESTIMATOR "input_embed.proj.weight", 1024,
 	       310),
 	NUMBER(FLOW3, "            spk_dim: 80\n", "", ESTIMATOR "input_embed.proj.weight",
+	       1024, 240),
+	NUMBER(FLOW3, "spk_dim: 80", "spk_dim: null", ESTIMATOR "input_embed.proj.weight",
 	       1024, 240),
 	NUMBER(FLOW3, "depth: 22", "long_skip_connection: True",
 	       ESTIMATOR "long_skip_connection.weight", 1024, 2048),
@@ -409,6 +448,13 @@ static void what_describes_no_network_is_refused(void **state)
 		REFUSED(FLOW1, "channels: [256, 256]", "channels: []", "channels is empty"),
 		REFUSED(FLOW1, "channels: [256, 256]", "channels: [256, wide]",
 			"flow.decoder.estimator.channels is 'wide'"),
+		REFUSED(FLOW1, "channels: [256, 256]", "channels: ()", "channels is empty"),
+		REFUSED(FLOW1, "channels: [256, 256]", "channels: (256, 0)",
+			"channels is 0, and should be from 1"),
+		REFUSED(FLOW1, "channels: [256, 256]", "channels: (256,, 256)",
+			"channels is no tuple of at most 32 whole numbers"),
+		REFUSED(FLOW1, "channels: [256, 256]", "channels: '(256, 256)'",
+			"channels is no list"),
 		REFUSED(FLOW1, "act_fn: 'gelu'", "act_fn: snake", "act_fn is 'snake'"),
 		REFUSED(FLOW1, "    length_regulator: ", "    regulator: ",
 			"flow.length_regulator is missing"),
@@ -421,6 +467,8 @@ static void what_describes_no_network_is_refused(void **state)
 		REFUSED(FLOW3, "!new:cosyvoice.flow.DiT.dit.DiT", "!new:cosyvoice.flow.Net",
 			"flow.decoder.estimator is of the class Net"),
 		REFUSED(FLOW3, "PreLookaheadLayer", "Layer", "of the class Layer"),
+		REFUSED(FLOW3, "            dim: 1024", "            dim: null",
+			"dim is 'null', which is no number"),
 		REFUSED(FLOW3, "depth: 22", "long_skip_connection: maybe",
 			"neither True nor False"),
 		REFUSED(HIFT1, "resblock_dilation_sizes: [[1, 3, 5], [1, 3, 5], [1, 3, 5]]",
@@ -428,6 +476,8 @@ static void what_describes_no_network_is_refused(void **state)
 		REFUSED(HIFT1, "upsample_rates: [8, 8]",
 			"upsample_rates: [1000000000, 1000000000, 1000000000]",
 			"upsample_rates multiply beyond all measure"),
+		REFUSED(HIFT1, "upsample_rates: [8, 8]", "upsample_rates: (8, 8)",
+			"hift.upsample_rates is a tuple, no list"),
 		REFUSED(HIFT1, "n_fft: 16\n        hop", "n_fft: x\n        hop",
 			"hift.istft_params.n_fft is 'x'"),
 		REFUSED(HIFT3, "CausalConvRNNF0Predictor", "Predictor",
@@ -486,6 +536,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_real_models_are_what_their_yaml_describes),
+		cmocka_unit_test(the_models_can_be_described_otherwise),
 		cmocka_unit_test(every_number_counts),
 		cmocka_unit_test(what_describes_no_network_is_refused),
 		cmocka_unit_test(a_language_model_needs_its_numbers),
