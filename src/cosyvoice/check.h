@@ -22,7 +22,7 @@ struct cvq_check {
 	const struct cvq_package_files *files;
 	struct cvq_package_report *report;
 	cvq_err error; /* -ENOMEM */
-	unsigned kind; /* 1, 2 or 3; 0 without a yaml */
+	unsigned kind; /* 1, 2 or 3, by the yaml's name until it is read; 0 without one */
 	const char *yaml_name;
 	struct cvq_yaml *yaml; /* NULL if it cannot be read */
 	json_t *qwen;          /* config.json of the language model, or NULL */
@@ -58,7 +58,8 @@ void cvq_check_weights_alone(struct cvq_check *check);
 
 /* --- model.c -------------------------------------------------------------------- */
 
-/* Whether the yaml describes a model of the kind that its name says. */
+/* Whether the yaml describes a model of the kind that its name says; if of another, all
+ * else is held against that. */
 void cvq_check_model(struct cvq_check *check);
 
 /* Which kind's weights these are, by their names; 0 if that cannot be told. */

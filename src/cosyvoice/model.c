@@ -40,56 +40,81 @@ static bool fits_kind(const char *const classes[CVQ_PARTS], unsigned kind)
 	return true;
 }
 
+/* ========================================================================== */
+/*                                  The model                                 */
+/* ========================================================================== */
+
+static bool check_key(struct cvq_check *check, const char *key)
+{
+	if (cvq_yaml_get(check->yaml, cvq_yaml_root(check->yaml), key) != CVQ_YAML_NONE)
+		return true;
+	cvq_found(check, CVQ_MARK_FAULT, "model", check->yaml_name, own_yaml,
+		  "lacks the key '%s'", key);
+	return false;
+}
+
 /* What the constructors take from the yaml. */
 static bool check_keys(struct cvq_check *check)
 {
 	static const char *const keys[] = {
 		"llm",           "flow",           "hift",           "sample_rate",
 		"get_tokenizer", "feat_extractor", "allowed_special"};
-	for (size_t i = 0; i < sizeof(keys) / sizeof(*keys); i++) {
+	for (size_t i = 0; i < sizeof(keys) / sizeof(*keys); i++)
+		if (!check_key(check, keys[i]))
+			return false;
+	return true;
+}
+
+static bool read_classes(struct cvq_check *check, const char *classes[CVQ_PARTS])
+{
+	for (enum cvq_part part = 0; part < CVQ_PARTS; part++) {
 		cvq_yaml_node root = cvq_yaml_root(check->yaml);
-		if (cvq_yaml_get(check->yaml, root, keys[i]) != CVQ_YAML_NONE)
+		cvq_yaml_node node = cvq_yaml_get(check->yaml, root, part_names[part]);
+		classes[part] = cvq_yaml_class(check->yaml, node);
+		if (classes[part])
 			continue;
 		cvq_found(check, CVQ_MARK_FAULT, "model", check->yaml_name, own_yaml,
-			  "lacks the key '%s'", keys[i]);
+			  "makes no object of '%s'", part_names[part]);
 		return false;
 	}
 	return true;
 }
 
+static unsigned find_kind(const char *const classes[CVQ_PARTS])
+{
+	unsigned kind = 3;
+	while (kind > 0 && !fits_kind(classes, kind))
+		kind--;
+	return kind;
+}
+
 void cvq_check_model(struct cvq_check *check)
 {
 	const char *classes[CVQ_PARTS];
-	if (!check_keys(check))
+	if (!check_keys(check) || !read_classes(check, classes))
 		return;
-	for (enum cvq_part part = 0; part < CVQ_PARTS; part++) {
-		cvq_yaml_node root = cvq_yaml_root(check->yaml);
-		cvq_yaml_node node = cvq_yaml_get(check->yaml, root, part_names[part]);
-		classes[part] = cvq_yaml_class(check->yaml, node);
-		if (!classes[part]) {
-			cvq_found(check, CVQ_MARK_FAULT, "model", check->yaml_name,
-				  own_yaml, "makes no object of '%s'", part_names[part]);
-			return;
-		}
-	}
-	for (unsigned kind = 1; kind <= 3; kind++) {
-		if (!fits_kind(classes, kind))
-			continue;
-		if (kind == check->kind)
-			cvq_found(check, CVQ_MARK_OK, "model", check->yaml_name, NULL,
-				  "describes a %s", cvq_kind_name(kind));
-		else
-			cvq_found(check, CVQ_MARK_FAULT, "model", check->yaml_name,
-				  "give the yaml the name of its kind",
-				  "describes a %s, which AutoModel does not expect under "
-				  "this name",
-				  cvq_kind_name(kind));
+	unsigned kind = find_kind(classes);
+	if (kind == 0) {
+		cvq_found(check, CVQ_MARK_FAULT, "model", check->yaml_name, own_yaml,
+			  "describes no model that CosyVoice knows: %.60s, %.60s, %.60s",
+			  classes[CVQ_LLM], classes[CVQ_FLOW], classes[CVQ_HIFT]);
 		return;
 	}
-	cvq_found(check, CVQ_MARK_FAULT, "model", check->yaml_name, own_yaml,
-		  "describes no model that CosyVoice knows: %.60s, %.60s, %.60s",
-		  classes[CVQ_LLM], classes[CVQ_FLOW], classes[CVQ_HIFT]);
+	bool expected = kind == check->kind;
+	check->kind = kind;
+	if (expected)
+		cvq_found(check, CVQ_MARK_OK, "model", check->yaml_name, NULL,
+			  "describes a %s", cvq_kind_name(kind));
+	else
+		cvq_found(check, CVQ_MARK_FAULT, "model", check->yaml_name,
+			  "give the yaml the name of its kind",
+			  "describes a %s, which AutoModel does not expect under this name",
+			  cvq_kind_name(kind));
 }
+
+/* ========================================================================== */
+/*                                 The weights                                */
+/* ========================================================================== */
 
 unsigned cvq_kind_of_part(enum cvq_part part, const struct cvq_weights *weights)
 {

@@ -97,9 +97,10 @@ static void run(struct cvq_check *check)
 		check_without_yaml(check);
 		return;
 	}
+	if (check->yaml)
+		cvq_check_model(check);
 	cvq_check_files(check);
 	if (check->yaml) {
-		cvq_check_model(check);
 		cvq_check_parts(check);
 		cvq_check_rules(check);
 	}

@@ -264,7 +264,8 @@ edit cosyvoice2.yaml 's/llm.Qwen2LM/llm.LlamaLM/'
 faulty model cosyvoice2.yaml "describes no model that CosyVoice knows: LlamaLM, CausalMasked"
 take "$second" # CosyVoice2 was once shipped so
 mv "$package/cosyvoice2.yaml" "$package/cosyvoice.yaml"
-faulty model cosyvoice.yaml "describes a CosyVoice2, which AutoModel does not expect under this name"
+faulty model cosyvoice.yaml "describes a CosyVoice2, which AutoModel does not expect under this name (give the yaml the name of its kind)"
+expect "$package is no complete CosyVoice2: 1 fault" "$(tail -n 1 "$work/out")" "the verdict"
 take "$second"
 edit cosyvoice2.yaml 's/speech_token_size: .*/speech_token_size: many/'
 faulty network cosyvoice2.yaml \

@@ -43,7 +43,7 @@ check complete "$original/Fun-CosyVoice3-0.5B" CosyVoice3
 rm "$original/Fun-CosyVoice3-0.5B/cosyvoice3.yaml"
 check unchecked "$original/Fun-CosyVoice3-0.5B" None
 mv "$original/CosyVoice2-0.5B/cosyvoice2.yaml" "$original/CosyVoice2-0.5B/cosyvoice.yaml"
-check faulty "$original/CosyVoice2-0.5B" CosyVoice
+check faulty "$original/CosyVoice2-0.5B" CosyVoice2 # whatever its name
 
 # An empty folder, whose name is no UTF-8.
 mkdir "$work/"$'\xff"\n文'

@@ -49,8 +49,13 @@ refuses "$second" "campplus.onnx is missing" --check
 refuses "$second" "campplus.onnx is missing" -o ro,check
 mounts "$second" "$view"
 
+# A CosyVoice2 as it was once shipped.
+mv "$work/campplus.onnx" "$second"
+mv "$second/cosyvoice2.yaml" "$second/cosyvoice.yaml"
+refuses "$second" "cosyvoice.yaml describes a CosyVoice2, which AutoModel does not expect under this name" --check
+
 # Weights without a yaml.
-mv "$second/cosyvoice2.yaml" "$work"
+mv "$second/cosyvoice.yaml" "$work"
 refuses "$second" "there is no cosyvoice.yaml, cosyvoice2.yaml or cosyvoice3.yaml, so the weights cannot be checked" --check
 mounts "$second" "$view"
 
