@@ -102,6 +102,10 @@ void cvq_check_model(struct cvq_check *check)
 	}
 	bool expected = kind == check->kind;
 	check->kind = kind;
+	/* The constructor puts the language model's folder there, and there has to be
+	 * something in its place. */
+	if (kind > 1 && !check_key(check, "qwen_pretrain_path"))
+		return;
 	if (expected)
 		cvq_found(check, CVQ_MARK_OK, "model", check->yaml_name, NULL,
 			  "describes a %s", cvq_kind_name(kind));

@@ -253,6 +253,9 @@ spoiled cosyvoice2.yaml "the key 'llm_input_size' is there twice"
 edit cosyvoice2.yaml 's/^get_tokenizer:/get_the_tokenizer:/'
 faulty model cosyvoice2.yaml "lacks the key 'get_tokenizer'"
 take "$second"
+edit cosyvoice2.yaml "s/^qwen_pretrain_path: .*//; s/<qwen_pretrain_path>/<sample_rate>/"
+faulty model cosyvoice2.yaml "lacks the key 'qwen_pretrain_path'"
+take "$second"
 edit cosyvoice2.yaml 's/^hift: !new:/hift: !name:/'
 faulty model cosyvoice2.yaml "makes no object of 'hift'"
 take "$second" # where a network is missing, nothing fits it
