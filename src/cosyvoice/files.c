@@ -252,6 +252,10 @@ static bool check_file(struct cvq_check *check, const char *path,
 		err = format->check(&file, slots, &reason);
 	}
 	close_file(&file);
+	if (err && slots->weights) { /* nothing more is said of what is faulty */
+		cvq_weights_close(*slots->weights);
+		*slots->weights = NULL;
+	}
 	if (err == -ENOMEM)
 		check->error = err;
 	else if (err)
@@ -276,12 +280,8 @@ static void check_optional(struct cvq_check *check, const char *path,
 static void check_part(struct cvq_check *check, enum cvq_part part)
 {
 	const struct slots slots = {.weights = &check->parts[part]};
-	bool good = check_file(check, cvq_part_files[part], &checkpoint_format, &slots);
-	if (!good && check->parts[part]) {
-		cvq_weights_close(check->parts[part]);
-		check->parts[part] = NULL;
-	}
-	if (good && part == CVQ_HIFT)
+	if (check_file(check, cvq_part_files[part], &checkpoint_format, &slots) &&
+	    part == CVQ_HIFT)
 		check->error = cvq_weights_rename_hift(check->parts[part]);
 }
 
