@@ -27,7 +27,7 @@ struct cvq_check {
 	struct cvq_yaml *yaml; /* NULL if it cannot be read */
 	json_t *qwen;          /* config.json of the language model, or NULL */
 	struct cvq_weights *parts[CVQ_PARTS]; /* NULL if they cannot be read */
-	struct cvq_weights *speakers;
+	struct cvq_weights *speakers; /* without names: nothing loads them by these */
 	struct cvq_weights *pretrained;
 };
 

@@ -166,26 +166,35 @@ static cvq_err check_json(struct file *file, const struct slots *slots,
 	return 0;
 }
 
-/* A checkpoint, whose names are kept.  The file is taken over. */
-static cvq_err check_weights(struct file *file, const struct slots *slots,
-			     struct cvq_reason *reason)
+static cvq_err explain_weights(cvq_err err, const struct cvq_reason *why,
+			       struct cvq_reason *reason)
 {
-	struct cvq_reason why = {""};
-	struct cvq_weights *weights = NULL;
-	cvq_err err =
-		cvq_weights_open(steal_fd(file->source.fd), file->size, &weights, &why);
 	if (err == CVQ_ERR_CONTENT)
-		return cvq_explain(reason, err, "is not understood: %.200s", why.text);
-	if (err)
-		return cvq_explain(reason, err, "cannot be read: %s", strerror(-err));
-	*slots->weights = weights;
-	return 0;
+		return cvq_explain(reason, err, "is not understood: %.200s", why->text);
+	return err ? cvq_explain(reason, err, "cannot be read: %s", strerror(-err)) : 0;
 }
 
+/* The file is taken over. */
+static cvq_err open_weights(struct file *file, const struct slots *slots,
+			    struct cvq_reason *reason)
+{
+	struct cvq_reason why = {""};
+	cvq_err err = cvq_weights_open(steal_fd(file->source.fd), file->size,
+				       slots->weights, &why);
+	return explain_weights(err, &why, reason);
+}
+
+static cvq_err read_names(const struct slots *slots, struct cvq_reason *reason)
+{
+	struct cvq_reason why = {""};
+	return explain_weights(cvq_weights_read_names(*slots->weights, &why), &why, reason);
+}
+
+/* What torch.load() takes. */
 static cvq_err check_checkpoint(struct file *file, const struct slots *slots,
 				struct cvq_reason *reason)
 {
-	cvq_err err = check_weights(file, slots, reason);
+	cvq_err err = open_weights(file, slots, reason);
 	if (err)
 		return err;
 	const struct cvq_checkpoint *checkpoint = (*slots->weights)->checkpoint;
@@ -203,13 +212,21 @@ static cvq_err check_checkpoint(struct file *file, const struct slots *slots,
 	return err;
 }
 
+/* What load_state_dict() takes, too. */
+static cvq_err check_state(struct file *file, const struct slots *slots,
+			   struct cvq_reason *reason)
+{
+	cvq_err err = check_checkpoint(file, slots, reason);
+	return err ? err : read_names(slots, reason);
+}
+
 static cvq_err check_safetensors(struct file *file, const struct slots *slots,
 				 struct cvq_reason *reason)
 {
-	cvq_err err = check_weights(file, slots, reason);
+	cvq_err err = open_weights(file, slots, reason);
 	if (!err && (*slots->weights)->checkpoint->pickle)
 		err = cvq_explain(reason, CVQ_ERR_CONTENT, "holds no safetensors");
-	return err;
+	return err ? err : read_names(slots, reason);
 }
 
 /* ========================================================================== */
@@ -228,6 +245,7 @@ static const struct format json_format = {"JSON", check_json, copy_it};
 static const struct format safetensors_format = {"safetensors", check_safetensors, copy_it};
 static const struct format checkpoint_format = {"a checkpoint", check_checkpoint,
 						save_again};
+static const struct format state_format = {"a checkpoint", check_state, save_again};
 
 /* Whether the file is there and of its format; reports that, and returns it. */
 static bool check_file(struct cvq_check *check, const char *path,
@@ -280,7 +298,7 @@ static void check_optional(struct cvq_check *check, const char *path,
 static void check_part(struct cvq_check *check, enum cvq_part part)
 {
 	const struct slots slots = {.weights = &check->parts[part]};
-	if (check_file(check, cvq_part_files[part], &checkpoint_format, &slots) &&
+	if (check_file(check, cvq_part_files[part], &state_format, &slots) &&
 	    part == CVQ_HIFT)
 		check->error = cvq_weights_rename_hift(check->parts[part]);
 }

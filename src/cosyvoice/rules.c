@@ -137,6 +137,7 @@ static void check_speakers(struct cvq_check *check)
 {
 	static const struct number wanted = {"flow", NULL, "spk_embed_dim", 192};
 	const struct cvq_checkpoint *speakers = check->speakers->checkpoint;
+	size_t vectors = 0;
 	int64_t size;
 	if (!read_number(check, &wanted, &size))
 		return;
@@ -147,6 +148,7 @@ static void check_speakers(struct cvq_check *check)
 			continue;
 		uint64_t last =
 			tensor->dimensions > 0 ? tensor->shape[tensor->dimensions - 1] : 0;
+		vectors++;
 		if (last == (uint64_t)size)
 			continue;
 		cvq_found(check, CVQ_MARK_FAULT, "speakers", "spk2info.pt",
@@ -158,7 +160,7 @@ static void check_speakers(struct cvq_check *check)
 		return;
 	}
 	cvq_found(check, CVQ_MARK_OK, "speakers", "spk2info.pt", NULL,
-		  "has speakers whose vectors fit flow: %zu", check->speakers->count);
+		  "has vectors of speakers that fit flow: %zu", vectors);
 }
 
 void cvq_check_rules(struct cvq_check *check)

@@ -104,14 +104,17 @@ cvq_err cvq_weights_open(int fd, uint64_t size, struct cvq_weights **weights,
 	opened->source.fd = fd;
 	cvq_err err =
 		cvq_checkpoint_open(&opened->source, size, &opened->checkpoint, reason);
-	if (opened->checkpoint)
-		err = opened->checkpoint->pickle ? read_keys(opened, reason)
-						 : copy_names(opened);
 	if (err)
 		cvq_weights_close(opened);
 	else
 		*weights = opened;
 	return err;
+}
+
+cvq_err cvq_weights_read_names(struct cvq_weights *weights, struct cvq_reason *reason)
+{
+	return weights->checkpoint->pickle ? read_keys(weights, reason)
+					   : copy_names(weights);
 }
 
 void cvq_weights_close(struct cvq_weights *weights)

@@ -18,17 +18,23 @@ struct cvq_weight {
 struct cvq_weights {
 	struct cvq_source source;
 	struct cvq_checkpoint *checkpoint;
-	struct cvq_weight *list; /* in the order of the file */
+	struct cvq_weight *list; /* in the order of the file; none until names are read */
 	size_t count;
 };
 
 /*
- * Reads the names in the file 'fd' of 'size' bytes, which is taken over in any case.
+ * Opens the checkpoint in the file 'fd' of 'size' bytes, which is taken over in any case.
  * Returns as cvq_checkpoint_open().
  */
 cvq_err cvq_weights_open(int fd, uint64_t size, struct cvq_weights **weights,
 			 struct cvq_reason *reason);
 void cvq_weights_close(struct cvq_weights *weights);
+
+/*
+ * Reads the names under which load_state_dict() is given the weights.  Returns 0;
+ * CVQ_ERR_CONTENT with the reason if they are no dict of names to tensors; -ENOMEM.
+ */
+cvq_err cvq_weights_read_names(struct cvq_weights *weights, struct cvq_reason *reason);
 
 /*
  * Gives hift's weights the names under which they are loaded: without "generator.", and

@@ -339,6 +339,14 @@ faulty hidden CosyVoice-BlankEN/config.json "has hidden_size = 1536 but cosyvoic
 take "$first"
 alter spk2info.pt 'state["中文女"]["embedding"] = torch.zeros(1, 256)'
 faulty speakers spk2info.pt "has '中文女.embedding' of the size 256, while cosyvoice.yaml has flow.spk_embed_dim = 192"
+take "$first" # speakers may be numbers: nothing asks load_state_dict() to take them
+alter spk2info.pt 'state = dict(enumerate(state.values()))'
+complete "$package" CosyVoice
+shows ✓ speakers spk2info.pt "has vectors of speakers that fit flow: 4"
+alter spk2info.pt 'state[3]["embedding"] = torch.zeros(1, 256)'
+faulty speakers spk2info.pt "has '3.embedding' of the size 256"
+alter flow.pt 'state[0] = torch.zeros(1)'
+faulty file flow.pt "its dict has keys that are no strings"
 
 # Loads, but is larger than it need be.
 take "$second"
