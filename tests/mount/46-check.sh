@@ -123,6 +123,11 @@ rm -rf "$package"
 cp -as "$original/$second" "$package"
 complete "$package" CosyVoice2
 
+# A yaml that was saved by an editor of Windows.
+take "$second"
+edit cosyvoice2.yaml '1s/^/\xef\xbb\xbf/; s/$/\r/'
+complete "$package" CosyVoice2
+
 # A tokenizer in one file, in place of two.
 take "$second"
 rm "$package/CosyVoice-BlankEN/vocab.json" "$package/CosyVoice-BlankEN/merges.txt"
