@@ -8,19 +8,18 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "base/human.h"
 #include "cli/command.h"
 #include "cli/copy.h"
-#include "cli/listing.h"
+#include "cli/destination.h"
 #include "cli/output.h"
-#include "cli/path.h"
 #include "cli/progress.h"
 #include "cvq/cvq.h"
 
@@ -59,10 +58,11 @@ struct tally {
 
 struct conversion {
 	const struct cvq_arguments *arguments;
-	const char *source, *destination; /* as given */
+	const char *source; /* as given */
 	struct cvq_view *view;
 	struct cvq_listing listing;
-	int folder; /* the destination */
+	struct cvq_entry root; /* SOURCE itself */
+	struct cvq_destination destination;
 	struct tally tally;
 	struct cvq_progress progress;
 };
@@ -90,49 +90,33 @@ static void take_signals(void)
 /*                                   Before                                   */
 /* ========================================================================== */
 
+static void add_file(struct tally *tally, const struct cvq_entry *entry)
+{
+	uint64_t size = (uint64_t)entry->attributes.st_size;
+	tally->source_bytes += entry->version.size;
+	tally->written_bytes += size;
+	if (cvq_entry_converted(entry)) {
+		tally->files_converted++;
+		tally->converted_from += entry->version.size;
+		tally->converted_to += size;
+	} else {
+		tally->files_copied++;
+	}
+}
+
 static int add_up(struct conversion *conversion)
 {
 	struct tally *tally = &conversion->tally;
 	for (size_t i = 0; i < conversion->listing.count; i++) {
 		const struct cvq_listed *listed = &conversion->listing.items[i];
-		if (!cvq_listed_is_file(listed))
-			continue;
-		uint64_t size = (uint64_t)listed->entry.attributes.st_size;
-		tally->source_bytes += listed->entry.version.size;
-		tally->written_bytes += size;
-		if (cvq_entry_converted(&listed->entry)) {
-			tally->files_converted++;
-			tally->converted_from += listed->entry.version.size;
-			tally->converted_to += size;
-		} else {
-			tally->files_copied++;
-		}
+		mode_t mode = listed->entry.attributes.st_mode;
+		if (S_ISREG(mode))
+			add_file(tally, &listed->entry);
 	}
 	if (tally->files_converted > 0)
 		return CVQ_EXIT_DONE;
 	return cvq_listing_none_converts(conversion->source, &conversion->arguments->policy,
 					 &conversion->listing, "nothing is written");
-}
-
-/* The absolute path of what may not exist yet: only its last part. */
-static char *absolute_path(const char *path)
-{
-	char *whole = realpath(path, NULL);
-	if (whole || !*path)
-		return whole;
-	cleanup_free char *copy = strdup(path);
-	if (!copy)
-		return NULL;
-	size_t length = strlen(copy);
-	while (length > 1 && copy[length - 1] == '/')
-		copy[--length] = '\0';
-	char *slash = strrchr(copy, '/');
-	const char *name = slash ? slash + 1 : copy;
-	cleanup_free char *parent =
-		realpath(slash == copy ? "/" : (slash ? (*slash = '\0', copy) : "."), NULL);
-	if (!parent || asprintf(&whole, "%s/%s", parent, name) < 0)
-		return NULL;
-	return whole;
 }
 
 static int fail_source(const struct conversion *conversion, const char *path, cvq_err err)
@@ -167,83 +151,6 @@ static int check_files(struct conversion *conversion)
 			return fail_source(conversion, listed->path, err);
 	}
 	return CVQ_EXIT_DONE;
-}
-
-static int check_places(const struct conversion *conversion)
-{
-	cleanup_free char *source = realpath(conversion->source, NULL);
-	cleanup_free char *destination = absolute_path(conversion->destination);
-	if (!source || !destination)
-		return cvq_fail_with(CVQ_EXIT_OUTPUT, conversion->destination,
-				     "it cannot be made: %s (make its parent first)",
-				     strerror(errno));
-	if (cvq_path_lies_in(destination, source) || cvq_path_lies_in(source, destination))
-		return cvq_fail_with(CVQ_EXIT_USAGE, conversion->destination,
-				     "it and SOURCE lie in each other (give a directory "
-				     "beside SOURCE)");
-	struct stat there;
-	if (lstat(conversion->destination, &there))
-		return CVQ_EXIT_DONE;
-	if (stat(conversion->destination, &there) || !S_ISDIR(there.st_mode))
-		return cvq_fail_with(CVQ_EXIT_OUTPUT, conversion->destination,
-				     "it exists, and is no directory (give another)");
-	if (!conversion->arguments->force)
-		return cvq_fail_with(CVQ_EXIT_OUTPUT, conversion->destination,
-				     "it exists (use --force to write into it)");
-	return CVQ_EXIT_DONE;
-}
-
-static int fail_output(const struct conversion *conversion, const char *path, int error)
-{
-	return cvq_fail_with(CVQ_EXIT_OUTPUT, conversion->destination,
-			     "'%.100s' cannot be written: %s (%s)", path, strerror(error),
-			     error == ENOSPC ? "make room on its disk" : "check it");
-}
-
-/* What must be free: each file is written before the one that it replaces goes. */
-static uint64_t needed_room(const struct conversion *conversion)
-{
-	int64_t taken = 0, most = 0;
-	for (size_t i = 0; i < conversion->listing.count; i++) {
-		const struct cvq_listed *listed = &conversion->listing.items[i];
-		struct stat replaced;
-		if (!cvq_listed_is_file(listed))
-			continue;
-		taken += listed->entry.attributes.st_size;
-		most = taken > most ? taken : most;
-		if (fstatat(conversion->folder, listed->path, &replaced,
-			    AT_SYMLINK_NOFOLLOW) == 0 &&
-		    S_ISREG(replaced.st_mode) && replaced.st_nlink == 1)
-			taken -= replaced.st_blocks * 512;
-	}
-	return (uint64_t)most;
-}
-
-/* Makes the destination and sees whether all of it fits. */
-static int open_destination(struct conversion *conversion)
-{
-	bool made = mkdir(conversion->destination, 0777) == 0;
-	if (!made && errno != EEXIST)
-		return fail_output(conversion, ".", errno);
-	conversion->folder =
-		open(conversion->destination, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (conversion->folder < 0)
-		return fail_output(conversion, ".", errno);
-	struct statvfs room;
-	if (fstatvfs(conversion->folder, &room))
-		return CVQ_EXIT_DONE;
-	uint64_t free_bytes = (uint64_t)room.f_bavail * room.f_frsize;
-	uint64_t needed_bytes = needed_room(conversion);
-	if (free_bytes >= needed_bytes)
-		return CVQ_EXIT_DONE;
-	char needed[CVQ_HUMAN_SIZE], there[CVQ_HUMAN_SIZE];
-	if (made)
-		rmdir(conversion->destination);
-	return cvq_fail_with(CVQ_EXIT_OUTPUT, conversion->destination,
-			     "%s are needed and %s are free (make room, or mount a view "
-			     "instead: it needs none)",
-			     cvq_human_size(needed_bytes, needed),
-			     cvq_human_size(free_bytes, there));
 }
 
 /* ========================================================================== */
@@ -285,9 +192,9 @@ static int write_file(struct conversion *conversion, struct cvq_listed *listed)
 	if (err)
 		return fail_source(conversion, listed->path, err);
 	cleanup_output struct cvq_output output;
-	err = cvq_output_begin(&output, conversion->folder, listed->path);
+	err = cvq_output_begin(&output, conversion->destination.folder, listed->path);
 	if (err)
-		return fail_output(conversion, listed->path, -err);
+		return cvq_destination_fail(&conversion->destination, listed->path, -err);
 	cvq_progress_file(&conversion->progress, listed->path);
 	bool reading_failed;
 	err = write_content(conversion, listed, &content, output.fd, &reading_failed);
@@ -298,7 +205,8 @@ static int write_file(struct conversion *conversion, struct cvq_listed *listed)
 	if (err) {
 		cvq_progress_clear(&conversion->progress);
 		return reading_failed ? fail_source(conversion, listed->path, err)
-				      : fail_output(conversion, listed->path, -err);
+				      : cvq_destination_fail(&conversion->destination,
+							     listed->path, -err);
 	}
 	cvq_progress_file_done(
 		&conversion->progress, (uint64_t)listed->entry.attributes.st_size,
@@ -314,12 +222,13 @@ static int write_link(struct conversion *conversion, const struct cvq_listed *li
 		cvq_view_read_link(conversion->view, listed->path, target, sizeof(target));
 	if (err)
 		return fail_source(conversion, listed->path, err);
-	if (symlinkat(target, conversion->folder, listed->path) == 0)
+	if (symlinkat(target, conversion->destination.folder, listed->path) == 0)
 		return CVQ_EXIT_DONE;
-	if (errno == EEXIST && unlinkat(conversion->folder, listed->path, 0) == 0 &&
-	    symlinkat(target, conversion->folder, listed->path) == 0)
+	if (errno == EEXIST &&
+	    unlinkat(conversion->destination.folder, listed->path, 0) == 0 &&
+	    symlinkat(target, conversion->destination.folder, listed->path) == 0)
 		return CVQ_EXIT_DONE;
-	return fail_output(conversion, listed->path, errno);
+	return cvq_destination_fail(&conversion->destination, listed->path, errno);
 }
 
 static int write_folder(struct conversion *conversion, const struct cvq_listed *listed)
@@ -327,12 +236,13 @@ static int write_folder(struct conversion *conversion, const struct cvq_listed *
 	/* Files go into it, whatever its mode is in the source. */
 	mode_t mode = (listed->entry.attributes.st_mode & 0777) | S_IRWXU;
 	struct stat there;
-	if (mkdirat(conversion->folder, listed->path, mode) == 0 ||
+	if (mkdirat(conversion->destination.folder, listed->path, mode) == 0 ||
 	    (errno == EEXIST &&
-	     fstatat(conversion->folder, listed->path, &there, AT_SYMLINK_NOFOLLOW) == 0 &&
+	     fstatat(conversion->destination.folder, listed->path, &there,
+		     AT_SYMLINK_NOFOLLOW) == 0 &&
 	     S_ISDIR(there.st_mode)))
 		return CVQ_EXIT_DONE;
-	return fail_output(conversion, listed->path, errno);
+	return cvq_destination_fail(&conversion->destination, listed->path, errno);
 }
 
 static int write_entry(struct conversion *conversion, struct cvq_listed *listed)
@@ -364,10 +274,10 @@ static void print_summary(const struct conversion *conversion, FILE *out)
 {
 	const struct tally *tally = &conversion->tally;
 	const struct cvq_policy *policy = &conversion->arguments->policy;
-	fprintf(out, "%llu file%s converted, %llu copied as they are\n",
-		(unsigned long long)tally->files_converted,
-		tally->files_converted == 1 ? "" : "s",
-		(unsigned long long)tally->files_copied);
+	fprintf(out, "%" PRIu64 " file%s converted, %" PRIu64 " copied as they are",
+		tally->files_converted, tally->files_converted == 1 ? "" : "s",
+		tally->files_copied);
+	fputc('\n', out);
 	print_sizes(out, "checkpoints", tally->converted_from, tally->converted_to);
 	print_sizes(out, "directory", tally->source_bytes, tally->written_bytes);
 	for (size_t i = 0; i < conversion->listing.count; i++) {
@@ -389,10 +299,11 @@ static int write_info(struct conversion *conversion)
 		if (strcmp(conversion->listing.items[i].path, INFO_NAME) == 0)
 			return CVQ_EXIT_DONE; /* SOURCE has one, which is to be there */
 	cleanup_output struct cvq_output output;
-	cvq_err err = cvq_output_begin(&output, conversion->folder, INFO_NAME);
+	cvq_err err = cvq_output_begin(&output, conversion->destination.folder, INFO_NAME);
 	FILE *file = err ? NULL : fdopen(dup(output.fd), "w");
 	if (!file)
-		return fail_output(conversion, INFO_NAME, err ? -err : errno);
+		return cvq_destination_fail(&conversion->destination, INFO_NAME,
+					    err ? -err : errno);
 	cleanup_free char *source = realpath(conversion->source, NULL);
 	fprintf(file, "Written by cvq %s from ", CVQ_VERSION_STRING);
 	cvq_put_readable(file, source ? source : conversion->source);
@@ -416,19 +327,17 @@ static int write_info(struct conversion *conversion)
 		err = -EIO; /* the reason went with an earlier flush */
 	if (!err)
 		err = cvq_output_finish(&output, NULL);
-	return err ? fail_output(conversion, INFO_NAME, -err) : CVQ_EXIT_DONE;
+	return err ? cvq_destination_fail(&conversion->destination, INFO_NAME, -err)
+		   : CVQ_EXIT_DONE;
 }
 
 /* ========================================================================== */
 /*                                  The whole                                 */
 /* ========================================================================== */
 
-static int write_all(struct conversion *conversion)
+static int write_entries(struct conversion *conversion)
 {
-	take_signals();
-	int code = open_destination(conversion);
-	if (code)
-		return code;
+	int code = CVQ_EXIT_DONE;
 	cvq_progress_begin(&conversion->progress, conversion->tally.written_bytes,
 			   conversion->arguments->quiet);
 	for (size_t i = 0; i < conversion->listing.count && !code; i++) {
@@ -437,14 +346,46 @@ static int write_all(struct conversion *conversion)
 			code = 128 + stopped_by;
 	}
 	cvq_progress_clear(&conversion->progress);
+	return code;
+}
+
+static int write_all(struct conversion *conversion)
+{
+	struct cvq_destination *destination = &conversion->destination;
+	take_signals();
+	int code =
+		cvq_destination_open(destination, &conversion->root, &conversion->listing);
+	if (!code)
+		code = write_entries(conversion);
 	if (!code)
 		code = write_info(conversion);
+	if (code)
+		cvq_destination_abandon(destination);
 	if (stopped_by)
 		fprintf(stderr, "cvq: %s: stopped; the files that are there are whole\n",
-			conversion->destination);
+			destination->path);
 	else if (!code && !conversion->arguments->quiet)
 		print_summary(conversion, stdout);
-	close(conversion->folder);
+	cvq_destination_close(destination);
+	return code;
+}
+
+static int convert(struct conversion *conversion)
+{
+	int code = add_up(conversion);
+	if (code)
+		return code;
+	cvq_err err = cvq_view_lookup(conversion->view, "", &conversion->root);
+	if (err)
+		return fail_source(conversion, ".", err);
+	code = cvq_destination_check(&conversion->destination, conversion->source,
+				     &conversion->root, &conversion->listing,
+				     conversion->arguments->force);
+	if (!code)
+		code = check_files(conversion);
+	if (!code)
+		code = write_all(conversion);
+	cvq_entry_release(&conversion->root);
 	return code;
 }
 
@@ -453,19 +394,13 @@ static int run(const struct cvq_arguments *arguments)
 	struct conversion conversion = {
 		.arguments = arguments,
 		.source = arguments->paths[0],
-		.destination = arguments->paths[1],
+		.destination = {.path = arguments->paths[1], .folder = -1},
 	};
 	int code = cvq_listing_open(conversion.source, &arguments->policy, &conversion.view,
 				    &conversion.listing);
 	if (code)
 		return code;
-	code = add_up(&conversion);
-	if (!code)
-		code = check_places(&conversion);
-	if (!code)
-		code = check_files(&conversion);
-	if (!code)
-		code = write_all(&conversion);
+	code = convert(&conversion);
 	cvq_listing_release(&conversion.listing);
 	cvq_view_close(conversion.view);
 	return code;

@@ -7,6 +7,7 @@
 
 need_torch
 torch models "$original"
+chmod 750 "$original"
 mkdir "$original/文件 夹"
 fixed "$original/文件 夹/深 度.pt"
 ln -s llm.pt "$original/CosyVoice2-0.5B/link.pt"
@@ -44,6 +45,7 @@ torch compare "$original" "$output" --expect converted --checksum exact ||
 	fail "what is written is not what .half() makes"
 expect "640 $(date -d 2024-02-29 +%s)" \
 	"$(stat -c '%a %Y' "$output/CosyVoice2-0.5B/llm.pt")" "mode and time"
+expect 750 "$(stat -c %a "$output")" "the mode of the directory"
 expect llm.pt "$(readlink "$output/CosyVoice2-0.5B/link.pt")" "a link"
 [ ! -e "$output/fifo" ] || fail "a fifo was written"
 grep -q '^converted: 文件 夹/深 度.pt$' "$output/QUANTIZED_INFO.txt" ||
@@ -93,6 +95,7 @@ convert 0 --force "$original" "$output"
 
 convert 2 "$original" "$original/inside"
 convert 2 "$original/CosyVoice2-0.5B" "$original"
+convert 2 --force "$original/CosyVoice2-0.5B" "$original/CosyVoice2-0.5B/../../original"
 convert 5 "$original" "$work/none/such"
 convert 3 "$work/none" "$work/new"
 convert 3 "$original/fifo" "$work/new"
@@ -124,7 +127,7 @@ no_room_to_inflate()
 	grep -qF "cvq: $work/packed: 'llm.pt' cannot be read: there is no space to inflate it \
 (set TMPDIR to a folder with more)" "$work/err" || fail "it reads: $(cat "$work/err")"
 	no_half_files "no room to inflate"
-	rm -r "$work/unpacked"
+	[ ! -e "$work/unpacked" ] || fail "a directory is left in which nothing was written"
 }
 status=0
 (
@@ -191,6 +194,33 @@ for file in "$work/out" "$work/named/QUANTIZED_INFO.txt"; do
 	! grep -q $'\e' "$file" || fail "a name is printed as it is"
 done
 
+# By another path the source is the source all the same, and so is a folder of it.
+if is_root; then
+	mkdir -p "$work/source/folder" "$work/elsewhere/folder" "$work/again"
+	fixed "$work/source/llm.pt" "$work/source/folder/flow.pt"
+	find "$work/source" -type f -exec sha256sum {} + >"$work/before"
+	mount --bind "$work/source" "$work/again"
+	for place in "$work/again" "$work/again/new" "$work/again/folder"; do
+		convert 2 --force "$work/source" "$place"
+	done
+	convert 2 --force "$work/again/folder" "$work/source"
+	umount "$work/again"
+	mount --bind "$work/source/folder" "$work/elsewhere/folder"
+	convert 2 --force "$work/source" "$work/elsewhere"
+	grep -q "elsewhere: 'folder' in it is a folder of SOURCE" "$work/err" ||
+		fail "it reads: $(cat "$work/err")"
+	umount "$work/elsewhere/folder"
+	sha256sum --quiet -c "$work/before" || fail "the source was touched"
+	expect 2 "$(find "$work/source" "$work/elsewhere" -type f | wc -l)" "files beside it"
+	convert 0 --force "$work/source" "$work/elsewhere"
+else
+	mkdir "$work/closed"
+	chmod 500 "$work/closed"
+	convert 5 "$work/large" "$work/closed/new"
+	grep -q 'new: it cannot be made: Permission denied (choose a place' "$work/err" ||
+		fail "it reads: $(cat "$work/err")"
+fi
+
 touch "$work/plain-file"
 convert 5 --force "$work/large" "$work/plain-file"
 grep -q 'is no directory' "$work/err" || fail "it reads: $(cat "$work/err")"
@@ -224,5 +254,4 @@ for signal in INT TERM HUP; do
 	expect $((128 + $(kill -l $signal))) "$status" "exit code after SIG$signal"
 	no_half_files "SIG$signal"
 	[ ! -e "$work/stopped/llm.pt" ] || fail "SIG$signal leaves half of a file"
-	rm -r "$work/stopped"
 done
