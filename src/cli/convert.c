@@ -77,7 +77,7 @@ static void note_signal(int signal)
 
 static void take_signals(void)
 {
-	static const int ending[] = {SIGHUP, SIGINT, SIGTERM};
+	static const int ending[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 	const struct sigaction stop = {.sa_handler = note_signal};
 	struct sigaction before;
 	for (size_t i = 0; i < sizeof(ending) / sizeof(*ending); i++)
@@ -198,7 +198,7 @@ static int write_file(struct conversion *conversion, struct cvq_listed *listed)
 	cvq_progress_file(&conversion->progress, listed->path);
 	bool reading_failed;
 	err = write_content(conversion, listed, &content, output.fd, &reading_failed);
-	if (err == -ECANCELED && !reading_failed)
+	if (stopped_by && (err == -ECANCELED || err == -EINTR))
 		return 128 + stopped_by;
 	if (!err)
 		err = cvq_output_finish(&output, &listed->entry.attributes);
@@ -359,11 +359,13 @@ static int write_all(struct conversion *conversion)
 		code = write_entries(conversion);
 	if (!code)
 		code = write_info(conversion);
-	if (code)
-		cvq_destination_abandon(destination);
-	if (stopped_by)
-		fprintf(stderr, "cvq: %s: stopped; the files that are there are whole\n",
-			destination->path);
+	bool nothing_left = code && cvq_destination_abandon(destination);
+	/* A signal may also come when all is done. */
+	if (code == 128 + stopped_by)
+		cvq_fail_with(CVQ_EXIT_DONE, destination->path, "%s",
+			      nothing_left ? "stopped, nothing was written (convert again)"
+					   : "stopped; the files that are there are whole "
+					     "(go on with --force)");
 	else if (!code && !conversion->arguments->quiet)
 		print_summary(conversion, stdout);
 	cvq_destination_close(destination);

@@ -242,16 +242,31 @@ if is_root; then
 	umount "$work/small"
 fi
 
-# Ctrl-C and the like, while it converts.
-torch sparse_checkpoint "$work/large/llm.pt" 1000000000
-for signal in INT TERM HUP; do
-	env --default-signal=$signal "$CVQ" convert --quiet "$work/large" "$work/stopped" \
-		2>"$work/err" &
+# stopped_by SIGNAL ARGUMENT...: sent while the first file is converted.
+stopped_by()
+{
+	local signal=$1 status=0
+
+	shift
+	env --default-signal="$signal" "$CVQ" convert --quiet "$@" 2>"$work/err" &
 	wait_for 20 test -e "$work/stopped/.cvq-$!.part" || fail "it does not begin"
-	kill -$signal $!
-	status=0
+	kill -"$signal" $!
 	wait $! || status=$?
-	expect $((128 + $(kill -l $signal))) "$status" "exit code after SIG$signal"
+	expect $((128 + $(kill -l "$signal"))) "$status" "exit code after SIG$signal"
 	no_half_files "SIG$signal"
 	[ ! -e "$work/stopped/llm.pt" ] || fail "SIG$signal leaves half of a file"
+}
+
+# Ctrl-C and the like, while it converts: what it has made is gone, but nothing else.
+torch sparse_checkpoint "$work/large/llm.pt" 1000000000
+for signal in INT TERM HUP QUIT; do
+	stopped_by $signal "$work/large" "$work/stopped"
+	expect "cvq: $work/stopped: stopped, nothing was written (convert again)" \
+		"$(cat "$work/err")" "what it says after SIG$signal"
+	[ ! -e "$work/stopped" ] || fail "SIG$signal leaves a directory in the way"
 done
+mkdir "$work/stopped"
+stopped_by INT --force "$work/large" "$work/stopped"
+grep -q 'stopped; the files that are there are whole (go on with --force)$' "$work/err" ||
+	fail "it reads: $(cat "$work/err")"
+[ -d "$work/stopped" ] || fail "a directory is gone that was there before"
