@@ -52,6 +52,7 @@ static const char usage[] =
 /* What the work comes to. */
 struct tally {
 	uint64_t files_converted, files_copied;
+	uint64_t special_files;               /* left out: they have no content to write */
 	uint64_t source_bytes, written_bytes; /* of all files */
 	uint64_t converted_from, converted_to;
 };
@@ -112,6 +113,8 @@ static int add_up(struct conversion *conversion)
 		mode_t mode = listed->entry.attributes.st_mode;
 		if (S_ISREG(mode))
 			add_file(tally, &listed->entry);
+		else if (!S_ISDIR(mode) && !S_ISLNK(mode))
+			tally->special_files++;
 	}
 	if (tally->files_converted > 0)
 		return CVQ_EXIT_DONE;
@@ -254,7 +257,7 @@ static int write_entry(struct conversion *conversion, struct cvq_listed *listed)
 		return write_link(conversion, listed);
 	case S_IFDIR:
 		return write_folder(conversion, listed);
-	default: /* sockets and the like have no content to write */
+	default: /* counted as left out */
 		return CVQ_EXIT_DONE;
 	}
 }
@@ -277,6 +280,9 @@ static void print_summary(const struct conversion *conversion, FILE *out)
 	fprintf(out, "%" PRIu64 " file%s converted, %" PRIu64 " copied as they are",
 		tally->files_converted, tally->files_converted == 1 ? "" : "s",
 		tally->files_copied);
+	if (tally->special_files > 0)
+		fprintf(out, ", %" PRIu64 " special file%s left out", tally->special_files,
+			tally->special_files == 1 ? "" : "s");
 	fputc('\n', out);
 	print_sizes(out, "checkpoints", tally->converted_from, tally->converted_to);
 	print_sizes(out, "directory", tally->source_bytes, tally->written_bytes);
