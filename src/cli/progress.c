@@ -62,9 +62,11 @@ static void draw(const struct cvq_progress *progress, uint64_t bytes)
 	int length = snprintf(line, sizeof(line), "[%s] %3.0f %%  %s/s  %s left  ", bar,
 			      share * 100, cvq_human_size((uint64_t)rate, size),
 			      cvq_human_time(left, time));
-	fprintf(stderr, "\r\033[K%s", line);
-	/* A name that does not fit might wrap the line: better none than half of one. */
-	if ((unsigned)length + strlen(progress->path) < cvq_terminal_width(STDERR_FILENO))
+	/* What does not fit would wrap the line, which cannot be taken back then. */
+	unsigned width = cvq_terminal_width(STDERR_FILENO);
+	fprintf(stderr, "\r\033[K%.*s", (int)width - 1, line);
+	/* Of a name, better none than half. */
+	if ((unsigned)length + strlen(progress->path) < width)
 		cvq_put_readable(stderr, progress->path);
 	fflush(stderr);
 }

@@ -81,10 +81,18 @@ else
 fi
 unzip -tq "$work/once/llm.pt" || fail "a checksum is wrong"
 
-# On a terminal there is a bar with the rate and the time that is left.
-"$PYTHON" -c 'import pty, sys; pty.spawn(sys.argv[1:])' \
-	"$CVQ" convert --force "$work/large" "$work/once" >"$work/bar" </dev/null
-grep -q '\[.*\] .*% .*/s .* left' "$work/bar" || fail "the bar reads: $(cat "$work/bar")"
+# On a terminal there is a bar with the rate and the time that is left, in one line.
+# shellcheck disable=SC2016 # the shell in the terminal expands it
+in_terminal='stty cols "$0" && exec "$@"'
+for columns in 80 40; do
+	"$PYTHON" -c 'import pty, sys; pty.spawn(["sh", "-c", *sys.argv[1:]])' "$in_terminal" \
+		"$columns" "$CVQ" convert --force "$work/large" "$work/once" >"$work/bar" </dev/null
+	tr '\r' '\n' <"$work/bar" | sed 's/\x1b\[K//g' | grep '^\[' >"$work/lines" ||
+		fail "there is no bar on $columns columns: $(cat "$work/bar")"
+	! grep -E ".{$columns}" "$work/lines" || fail "the bar wraps on $columns columns"
+	[ "$columns" = 40 ] || grep -q '^\[.*\] .*% .*/s .* left' "$work/lines" ||
+		fail "the bar reads: $(cat "$work/bar")"
+done
 
 # --- What goes wrong ------------------------------------------------------------
 
