@@ -3,6 +3,7 @@
 
 #include <langinfo.h>
 #include <libsmartcols.h>
+#include <limits.h>
 #include <locale.h>
 #include <stdio.h>
 #include <string.h>
@@ -69,7 +70,7 @@ void cvq_table_add(struct cvq_table *table, const char *const *cells)
 static bool read_character(const char *text, wchar_t *character, size_t *length)
 {
 	mbstate_t state = {0};
-	*length = mbrtowc(character, text, strlen(text), &state);
+	*length = mbrtowc(character, text, strnlen(text, MB_LEN_MAX), &state);
 	if (*length != (size_t)-1 && *length != (size_t)-2 &&
 	    iswprint((wint_t)*character) && wcwidth(*character) >= 0)
 		return true;
@@ -94,14 +95,19 @@ static char *make_printable(const char *text)
 	return out.error ? NULL : (char *)steal_pointer(out.data);
 }
 
-/* How many columns of a terminal the text takes. */
+/* How many columns of a terminal the character at 'text' takes. */
+static size_t character_width(const char *text, size_t *length)
+{
+	wchar_t character;
+	return read_character(text, &character, length) ? (size_t)wcwidth(character) : 1;
+}
+
+/* How many of them the text takes. */
 static size_t width_of(const char *text)
 {
-	size_t width = 0, length;
-	for (wchar_t character; *text; text += length)
-		width += read_character(text, &character, &length)
-				 ? (size_t)wcwidth(character)
-				 : 1;
+	size_t width = 0;
+	for (size_t length; *text; text += length)
+		width += character_width(text, &length);
 	return width;
 }
 
@@ -109,11 +115,9 @@ static size_t width_of(const char *text)
 static size_t bytes_within(const char *text, size_t width)
 {
 	const char *at = text;
-	size_t taken = 0, length;
-	for (wchar_t character; *at; at += length) {
-		taken += read_character(at, &character, &length)
-				 ? (size_t)wcwidth(character)
-				 : 1;
+	size_t taken = 0;
+	for (size_t length; *at; at += length) {
+		taken += character_width(at, &length);
 		if (taken > width)
 			break;
 	}
@@ -130,11 +134,8 @@ static char *cut_text(const char *text, size_t width, enum cvq_cut cut)
 	size_t before = cut == CVQ_CUT_MIDDLE ? kept / 3 : kept;
 	const char *tail = text;
 	size_t length;
-	wchar_t character;
-	while (width_of(tail) > kept - before) {
-		read_character(tail, &character, &length);
-		tail += length;
-	}
+	for (size_t left = width_of(text); left > kept - before; tail += length)
+		left -= character_width(tail, &length);
 	char *result;
 	if (asprintf(&result, "%.*s%s%s", (int)bytes_within(text, before), text, ellipsis,
 		     tail) < 0)

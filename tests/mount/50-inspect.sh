@@ -200,6 +200,15 @@ LC_ALL=C.UTF-8 script -qec "stty cols 70; '$CVQ' inspect '$work/names.pt'" /dev/
 	</dev/null >"$work/out"
 has 'b….*权重 '
 
+# However long a name is, it takes a moment.
+"$PYTHON" -c 'import sys, torch
+torch.save({"b" * 40000: torch.ones(1), "权" * 13000: torch.ones(1)}, sys.argv[1])' "$work/long.pt"
+LC_ALL=C.UTF-8 timeout 5 "$CVQ" inspect "$work/long.pt" >"$work/out" || fail "a long name takes long"
+expect 2 "$(awk 'length > 13000' "$work/out" | grep -c ' convert$')" "names that are written whole"
+LC_ALL=C.UTF-8 timeout 5 script -qec "stty cols 70; '$CVQ' inspect '$work/long.pt'" /dev/null \
+	</dev/null >"$work/out" || fail "a long name takes long on a terminal"
+has '^b+…b+ .* convert'
+
 # --- What goes wrong ------------------------------------------------------------
 
 inspect 3 "$work/none"
