@@ -29,6 +29,8 @@ struct work {
 	/* The oracle: the portable kernel, whichever one made the view. */
 	cvq_convert_function *convert;
 	const struct cvq_compare_watch *watch;
+	uint64_t elements; /* of all tensors that are compared ... */
+	uint64_t stored;   /* ... and of all storages of both sides */
 	struct task *tasks;
 	size_t count, capacity;
 	atomic_size_t next;
@@ -236,6 +238,17 @@ static void run_tasks(void *context, bool is_caller)
 	free(bench.sides[0]);
 }
 
+/* What one tensor may be, many together may not be. */
+static cvq_err count_elements(struct work *work, const struct cvq_pair *pair,
+			      struct cvq_reason *reason)
+{
+	uint64_t elements = work->elements + pair->elements;
+	cvq_err err = cvq_pair_limit(elements, work->stored, reason);
+	if (!err)
+		work->elements = elements;
+	return err;
+}
+
 static cvq_err add_tasks(struct work *work, size_t tensor, uint64_t boxes)
 {
 	for (uint64_t first = 0; first < boxes; first += TASK_BOXES) {
@@ -348,9 +361,18 @@ static cvq_err match(struct work *work, struct cvq_compared *tensor)
 		   cvq_element_type_name(tensor->expected_type)) != 0 ||
 	    !same_size)
 		return find_type(comparison, tensor, found);
-	if (open_pair(comparison, tensor, &pair, &reason))
+	if (open_pair(comparison, tensor, &pair, &reason) ||
+	    count_elements(work, &pair, &reason))
 		return find(tensor, CVQ_OUTCOME_UNREADABLE, "%s", reason.text);
 	return add_tasks(work, (size_t)(tensor - comparison->tensors), pair.boxes);
+}
+
+static uint64_t count_stored(const struct cvq_checkpoint *checkpoint)
+{
+	uint64_t elements = 0;
+	for (size_t i = 0; i < checkpoint->storage_count; i++)
+		elements += checkpoint->storages[i].numel;
+	return elements;
 }
 
 static int compare_names(const void *left, const void *right, void *context)
@@ -474,6 +496,7 @@ cvq_err cvq_compare(const struct cvq_opened *source, const struct cvq_opened *vi
 		.convert = cvq_kernel_function(cvq_kernels(&kernels)[0], policy->dtype,
 					       policy->overflow),
 		.watch = watch,
+		.stored = count_stored(source->checkpoint) + count_stored(view->checkpoint),
 	};
 	cvq_err err =
 		cvq_selection_make(source->checkpoint, policy, &comparison->selection);

@@ -12,8 +12,7 @@
  * one that somebody did. */
 #define MOST_BETWEEN 8
 
-/* A tensor whose elements share their memory can have more of them than can ever be
- * compared; those that somebody could mean stay below. */
+/* See cvq_pair_limit(): what somebody could mean stays below. */
 #define MANY_ELEMENTS ((uint64_t)1 << 30)
 #define MOST_SHARED   64
 
@@ -76,6 +75,14 @@ static cvq_err add_axis(struct cvq_pair *pair, const struct cvq_axis *axis,
 	return 0;
 }
 
+cvq_err cvq_pair_limit(uint64_t elements, uint64_t distinct, struct cvq_reason *reason)
+{
+	if (elements <= MANY_ELEMENTS || elements / MOST_SHARED <= distinct)
+		return 0;
+	return cvq_explain(reason, CVQ_ERR_CONTENT,
+			   "has too many elements that share their memory to be compared");
+}
+
 /* Along a dimension of stride 0 on both sides, only the first index counts. */
 static bool is_repeated(const struct cvq_tensor *source, const struct cvq_tensor *view,
 			uint32_t dimension)
@@ -87,9 +94,9 @@ static bool is_repeated(const struct cvq_tensor *source, const struct cvq_tensor
 static cvq_err add_axes(struct cvq_pair *pair, const struct cvq_tensor *source,
 			const struct cvq_tensor *view, struct cvq_reason *reason)
 {
-	uint64_t elements = 1, reach = 1;
-	bool overflow = false;
+	uint64_t reach = 1;
 	cvq_err err = 0;
+	pair->elements = 1;
 	for (uint32_t i = source->dimensions; i-- > 0 && !err;) {
 		uint64_t size = source->shape[i];
 		if (size == 1)
@@ -101,19 +108,15 @@ static cvq_err add_axes(struct cvq_pair *pair, const struct cvq_tensor *source,
 		}
 		const struct cvq_axis axis = {
 			.size = size,
-			.weight = elements,
+			.weight = pair->elements,
 			.stride = {source->stride[i], view->stride[i]},
 		};
 		err = add_axis(pair, &axis, reason);
 		reach += (size - 1) * (axis.stride[0] + axis.stride[1]);
-		overflow |= __builtin_mul_overflow(elements, size, &elements);
+		if (__builtin_mul_overflow(pair->elements, size, &pair->elements))
+			pair->elements = UINT64_MAX;
 	}
-	if (!err &&
-	    (overflow || (elements > MANY_ELEMENTS && elements / MOST_SHARED > reach)))
-		err = cvq_explain(reason, CVQ_ERR_CONTENT,
-				  "has too many elements that share their memory to be "
-				  "compared");
-	return err;
+	return err ? err : cvq_pair_limit(pair->elements, reach, reason);
 }
 
 /* Whether axis 'a' comes before 'b', the larger stride first. */
@@ -202,10 +205,12 @@ cvq_err cvq_pair_open(struct cvq_pair *pair, const struct cvq_tensor_at *source,
 		err = cvq_explain(reason, CVQ_ERR_CONTENT, "has another length");
 	if (err || is_empty)
 		return err;
-	if (is_bytes)
+	if (is_bytes) {
+		pair->elements = bytes;
 		err = add_axis(pair, &(struct cvq_axis){bytes, 1, {1, 1}, 0, 0}, reason);
-	else
+	} else {
 		err = add_axes(pair, tensor, view->tensor, reason);
+	}
 	if (err)
 		return err;
 	order_axes(pair);

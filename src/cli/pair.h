@@ -51,6 +51,7 @@ struct cvq_pair {
 	struct cvq_axis axes[CVQ_PAIR_AXES]; /* as the source's side has them in order */
 	unsigned axis_count;
 	uint64_t boxes;
+	uint64_t elements; /* in all boxes */
 	/* How many indices each element walked through stands for: along a dimension of
 	 * stride 0 on both sides (an expanded tensor) only the first one is looked at. */
 	uint64_t repeat;
@@ -69,6 +70,12 @@ struct cvq_box {
  */
 cvq_err cvq_pair_open(struct cvq_pair *pair, const struct cvq_tensor_at *source,
 		      const struct cvq_tensor_at *view, struct cvq_reason *reason);
+
+/*
+ * Tensors whose elements share their memory can have more of them than can ever be
+ * compared.  Whether so many are too many for a memory of 'distinct' ones; if so, says it.
+ */
+cvq_err cvq_pair_limit(uint64_t elements, uint64_t distinct, struct cvq_reason *reason);
 
 /* Whether the tensor's elements have no size in bytes of their own: then it is walked
  * through as a vector of bytes. */
