@@ -67,17 +67,18 @@ static void print_verdict(const struct cvq_package_report *report, const char *d
 	size_t faults = 0;
 	for (size_t i = 0; i < report->count; i++)
 		faults += report->findings[i].mark == CVQ_MARK_FAULT;
+	cvq_put_readable(stdout, directory);
 	switch (report->state) {
 	case CVQ_PACKAGE_COMPLETE:
-		printf("%s is a complete %s\n", directory, report->kind);
+		printf(" is a complete %s\n", report->kind);
 		break;
 	case CVQ_PACKAGE_FAULTY:
-		printf("%s is no complete %s: %zu fault%s\n", directory,
+		printf(" is no complete %s: %zu fault%s\n",
 		       report->kind ? report->kind : "package", faults,
 		       faults == 1 ? "" : "s");
 		break;
 	case CVQ_PACKAGE_UNCHECKED:
-		printf("%s cannot be checked: it has weights but no yaml\n", directory);
+		puts(" cannot be checked: it has weights but no yaml");
 		break;
 	}
 }

@@ -252,26 +252,35 @@ static cvq_err print_tensors(const struct inspection *inspection)
 	return cvq_table_print(table);
 }
 
+/* Begins a line about the file. */
+static void put_path(const struct inspection *inspection)
+{
+	cvq_put_readable(stdout, inspection->path);
+	fputs(": ", stdout);
+}
+
 static int print_file(const struct inspection *inspection)
 {
 	char before[CVQ_HUMAN_SIZE], after[CVQ_HUMAN_SIZE];
 	if (inspection->checkpoint && print_tensors(inspection))
 		return cvq_fail_with(CVQ_EXIT_OUTPUT, NULL, "out of memory");
 	cvq_human_size(inspection->size, before);
+	put_path(inspection);
 	if (inspection->image) {
 		const struct cvq_image_summary *summary =
 			cvq_image_summary(inspection->image);
-		printf("%s: %" PRIu64 " of %" PRIu64 " storages convert to %s (%s -> %s)\n",
-		       inspection->path, summary->converted_storages, summary->storages,
+		printf("%" PRIu64 " of %" PRIu64 " storages convert to %s (%s -> %s)\n",
+		       summary->converted_storages, summary->storages,
 		       cvq_dtype_name(inspection->policy->dtype), before,
 		       cvq_human_size(summary->view_size, after));
 	} else {
-		printf("%s: passed through: %s (%s)\n", inspection->path,
-		       inspection->reason.text, before);
+		printf("passed through: %s (%s)\n", inspection->reason.text, before);
 	}
-	if (inspection->name_reason.text[0])
-		printf("%s: in a directory it is passed through: %s\n", inspection->path,
+	if (inspection->name_reason.text[0]) {
+		put_path(inspection);
+		printf("in a directory it is passed through: %s\n",
 		       inspection->name_reason.text);
+	}
 	return CVQ_EXIT_DONE;
 }
 

@@ -169,10 +169,11 @@ static cvq_err print_file(struct cvq_report *report, const struct cvq_verified *
 
 static void print_sum(const struct cvq_report *report)
 {
-	printf("%s: %" PRIu64 " file%s converted with %" PRIu64 " tensors, %" PRIu64
+	cvq_put_readable(stdout, report->view ? report->view : report->source);
+	printf(": %" PRIu64 " file%s converted with %" PRIu64 " tensors, %" PRIu64
 	       " passed through, ",
-	       report->view ? report->view : report->source, report->converted,
-	       report->converted == 1 ? "" : "s", report->tensors, report->passed);
+	       report->converted, report->converted == 1 ? "" : "s", report->tensors,
+	       report->passed);
 	if (report->faults == 0)
 		printf("all as they must be\n");
 	else

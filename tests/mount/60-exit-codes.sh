@@ -171,3 +171,13 @@ blames '-x: there is no such option' inspect --json -xq "$original"
 blames '--jsom: there is no such option' inspect --jsom "$original"
 blames '--json=yes: it takes no value' inspect --json=yes "$original"
 blames '--dtype: a value is missing' inspect "$original" --dtype
+
+# Paths that a terminal would take for orders.
+order=$work/$'\e[31m'
+cp -r "$original" "$order"
+for command in "inspect $order" "inspect $order/llm.pt" "verify $order" "check $order" \
+	"convert $order $order.copy" "status $order"; do
+	# shellcheck disable=SC2086 # several words
+	"$CVQ" $command >"$work/said" 2>&1 || true
+	! grep -q $'\e' "$work/said" || fail "a path is printed as it is by cvq $command"
+done
