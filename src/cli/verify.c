@@ -4,11 +4,13 @@
  * it must be
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "cli/command.h"
 #include "cli/listing.h"
@@ -238,7 +240,10 @@ static int check_kinds(struct cvq_verification *verification, bool *is_directory
 				     "checkpoint, or the directory that holds it)");
 	if (!view)
 		return CVQ_EXIT_DONE;
-	if (stat(view, &attributes)) {
+	/* Of a directory the files are opened by their names: it need not be listed. */
+	if (stat(view, &attributes) ||
+	    faccessat(AT_FDCWD, view, S_ISDIR(attributes.st_mode) ? X_OK : R_OK,
+		      AT_EACCESS)) {
 		cvq_view_explain_path(-errno, &reason);
 		return cvq_fail(CVQ_EXIT_SOURCE, view, &reason);
 	}

@@ -294,6 +294,17 @@ verify 3 "$work/none"
 verify 3 "$work/source" "$work/none"
 says 'none: there is nothing of that name \(check its path\)$'
 verify 2 "$work/source" "$work/copy/llm.pt"
+if ! is_root; then
+	cp -r "$work/copy" "$work/closed"
+	chmod 000 "$work/closed/llm.pt"
+	verify 3 "$work/source/llm.pt" "$work/closed/llm.pt"
+	chmod 000 "$work/closed"
+	verify 3 "$work/source" "$work/closed"
+	says 'closed: you may not read it \(ask its owner, or run as root\)$'
+	chmod 111 "$work/closed"
+	verify 1 "$work/source" "$work/closed"
+	says 'closed/llm\.pt: it cannot be opened: Permission denied$'
+fi
 verify 3 /dev/null
 verify 2
 mkdir "$work/empty"
