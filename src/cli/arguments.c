@@ -54,6 +54,9 @@ static struct option *list_options(const struct cvq_command *command)
 	for (size_t i = 0; command->takes & CVQ_TAKES_POLICY && i < policy_count; i++) {
 		bool takes_value;
 		const char *name = cvq_policy_option_name(i, &takes_value);
+		/* Nothing to who mounts nothing. */
+		if (strcmp(name, "timeout") == 0 && !(command->takes & CVQ_TAKES_TIMEOUT))
+			continue;
 		list[count++] =
 			(struct option){name, takes_value ? required_argument : no_argument,
 					NULL, OPTION_POLICY};
@@ -155,9 +158,8 @@ static cvq_err take_paths(const struct cvq_command *command, char *argv[], size_
 			  struct cvq_arguments *arguments, struct cvq_reason *reason)
 {
 	if (count < command->least_paths)
-		return cvq_explain(reason, -EINVAL,
-				   "an argument is missing (see cvq %s --help)",
-				   command->name);
+		return cvq_explain(reason, -EINVAL, "%s is missing (see cvq %s --help)",
+				   command->paths[count], command->name);
 	if (count > command->most_paths)
 		return cvq_explain(reason, -EINVAL,
 				   "%.80s: there is one argument too many (see cvq %s "

@@ -164,6 +164,7 @@ const struct cvq_command cvq_check_command = {
 	.summary = "is this a complete CosyVoice package?",
 	.usage = usage,
 	.takes = CVQ_TAKES_JSON,
+	.paths = {"DIR"},
 	.least_paths = 1,
 	.most_paths = 1,
 	.run = run,

@@ -25,12 +25,13 @@ enum cvq_exit {
 
 /* Options that a subcommand may take. */
 enum cvq_takes {
-	CVQ_TAKES_POLICY = 1 << 0, /* those of cvq_policy_set(), and --config */
+	CVQ_TAKES_POLICY = 1 << 0, /* those of cvq_policy_set() but --timeout; --config */
 	CVQ_TAKES_FORCE = 1 << 1,
 	CVQ_TAKES_QUIET = 1 << 2,
 	CVQ_TAKES_JSON = 1 << 3,
 	CVQ_TAKES_IN_PLACE = 1 << 4,
 	CVQ_TAKES_WORDS = 1 << 5, /* any number of words behind the paths: a command */
+	CVQ_TAKES_TIMEOUT = 1 << 6,
 };
 
 /* What follows the subcommand on the command line. */
@@ -45,12 +46,15 @@ struct cvq_arguments {
 	char *const *words; /* ... then these, up to a NULL */
 };
 
+#define CVQ_MOST_PATHS 2
+
 struct cvq_command {
 	const char *name;
 	const char *summary;        /* one line for the list of subcommands */
 	const char *usage;          /* what --help prints: synopsis, options, example */
 	unsigned takes;             /* enum cvq_takes */
 	enum cvq_checksum checksum; /* the default */
+	const char *paths[CVQ_MOST_PATHS]; /* what they are called in the usage */
 	size_t least_paths, most_paths;
 	/* Returns an exit code. */
 	int (*run)(const struct cvq_arguments *arguments);

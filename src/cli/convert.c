@@ -420,6 +420,7 @@ const struct cvq_command cvq_convert_command = {
 	.usage = usage,
 	.takes = CVQ_TAKES_POLICY | CVQ_TAKES_FORCE | CVQ_TAKES_QUIET,
 	.checksum = CVQ_CHECKSUM_EXACT,
+	.paths = {"SOURCE", "DEST"},
 	.least_paths = 2,
 	.most_paths = 2,
 	.run = run,

@@ -386,6 +386,7 @@ const struct cvq_command cvq_inspect_command = {
 	.usage = usage,
 	.takes = CVQ_TAKES_POLICY | CVQ_TAKES_JSON,
 	.checksum = CVQ_CHECKSUM_SEAL,
+	.paths = {"PATH"},
 	.least_paths = 1,
 	.most_paths = 1,
 	.run = run,

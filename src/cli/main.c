@@ -88,11 +88,11 @@ static int run_command(const struct cvq_command *command, int argc, char *argv[]
 static int close_output(int code)
 {
 	bool lost = fflush(stdout) || ferror(stdout);
-	if (!lost || code)
+	if (!lost)
 		return code;
-	return cvq_fail_with(CVQ_EXIT_OUTPUT, NULL,
-			     "standard output cannot be written (make room, or write "
-			     "elsewhere)");
+	cvq_fail_with(CVQ_EXIT_OUTPUT, NULL,
+		      "standard output cannot be written (make room, or write elsewhere)");
+	return code ? code : CVQ_EXIT_OUTPUT;
 }
 
 int main(int argc, char *argv[])

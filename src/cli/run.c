@@ -109,8 +109,10 @@ const struct cvq_command cvq_run_command = {
 	.name = "run",
 	.summary = "run a program on a view of its own",
 	.usage = usage,
-	.takes = CVQ_TAKES_POLICY | CVQ_TAKES_IN_PLACE | CVQ_TAKES_WORDS,
+	.takes =
+		CVQ_TAKES_POLICY | CVQ_TAKES_TIMEOUT | CVQ_TAKES_IN_PLACE | CVQ_TAKES_WORDS,
 	.checksum = CVQ_CHECKSUM_SEAL,
+	.paths = {"SOURCE"},
 	.least_paths = 1,
 	.most_paths = 1,
 	.run = run,

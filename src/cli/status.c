@@ -372,6 +372,7 @@ const struct cvq_command cvq_status_command = {
 	.summary = "say how mounted views fare",
 	.usage = usage,
 	.takes = CVQ_TAKES_JSON,
+	.paths = {"MOUNTPOINT"},
 	.least_paths = 0,
 	.most_paths = 1,
 	.run = run,

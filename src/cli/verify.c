@@ -296,6 +296,7 @@ const struct cvq_command cvq_verify_command = {
 	.usage = usage,
 	.takes = CVQ_TAKES_POLICY | CVQ_TAKES_JSON | CVQ_TAKES_QUIET,
 	.checksum = CVQ_CHECKSUM_SEAL,
+	.paths = {"SOURCE", "VIEW"},
 	.least_paths = 1,
 	.most_paths = 2,
 	.run = run,

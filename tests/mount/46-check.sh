@@ -400,7 +400,7 @@ refuses()
 	[ ! -s "$work/out" ] || fail "check $* prints $(cat "$work/out")"
 }
 
-refuses 2 argument
+refuses 2 "DIR is missing"
 refuses 2 surplus "$original/$first" surplus
 refuses 2 --nonsense --nonsense "$original/$first"
 refuses 2 --force --force "$original/$first"

@@ -83,6 +83,7 @@ table='
 
 0 cvq check --help
 1 cvq check "$work/empty"
+1 cvq check "$work/empty" >/dev/full
 2 cvq check
 2 cvq check --nonsense "$original"
 3 cvq check "$work/none"
@@ -171,6 +172,15 @@ blames '-x: there is no such option' inspect --json -xq "$original"
 blames '--jsom: there is no such option' inspect --jsom "$original"
 blames '--json=yes: it takes no value' inspect --json=yes "$original"
 blames '--dtype: a value is missing' inspect "$original" --dtype
+blames '--timeout: there is no such option' verify --timeout 1 "$original"
+blames 'SOURCE is missing' convert
+blames 'DEST is missing' convert "$original"
+blames 'SOURCE is missing' run -- true
+
+# That the output is lost is said also where the exit code says something else.
+! "$CVQ" check "$work/empty" >/dev/full 2>"$work/said.err" || fail "nothing is complete"
+grep -q '^cvq: standard output cannot be written (' "$work/said.err" ||
+	fail "a lost verdict says: $(cat "$work/said.err")"
 
 # Paths that a terminal would take for orders.
 order=$work/$'\e[31m'
