@@ -5,6 +5,7 @@
 # that say nothing.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
+"$PYTHON" -c 'import jsonschema' 2>/dev/null || skip "no jsonschema for $PYTHON"
 fixed "$original/llm.pt" "$original/hift.pt"
 mkdir "$original/folder"
 
@@ -36,10 +37,16 @@ list()
 	row=$(cat "$work/out" "$work/status.err" | grep -F -- "$1") || row=
 }
 
+is_valid()
+{
+	torch valid_json status "$work/out" || fail "not as the schema has it: $(cat "$work/out")"
+}
+
 # json PATH EXPRESSION: what the list as JSON has at that path.
 json()
 {
 	status 0 --json
+	is_valid
 	"$PYTHON" -c 'import json, sys
 views = [view for view in json.load(sys.stdin) if view["mountpoint"] == sys.argv[1]]
 print(eval(sys.argv[2]))' "$1" "$2" <"$work/out"
@@ -54,12 +61,15 @@ for row in "view +$view" "source +$original" 'files +1 converted \(.* -> .*\), 1
 	'reads +0 .*' 'errors +0'; do
 	grep -qxE "$row *" "$work/out" || fail "'$row' is not in: $(cat "$work/out")"
 done
+began=$(date +%s%N)
 cat "$view"/*.pt >"$work/read"
+passed=$(($(date +%s%N) - began))
 status 0 "$view"
 grep -qE '^reads +[1-9]' "$work/out" || fail "reads are not counted: $(cat "$work/out")"
 
 # As JSON it is the attribute.
 status 0 --json "$view"
+is_valid
 "$PYTHON" -c 'import json, os, sys
 said = json.load(sys.stdin)
 attribute = json.loads(os.getxattr(sys.argv[1], "user.cvq.status"))
@@ -67,6 +77,19 @@ assert said.pop("mountpoint") == sys.argv[1]
 assert said.keys() == attribute.keys(), said.keys()
 for key in said.keys() - {"uptime_s", "bytes_read"}:
 	assert said[key] == attribute[key], key' "$view" <"$work/out" || fail "the JSON is another"
+
+# What it tells is so: the files as they are, and reads that took no longer than all did.
+"$PYTHON" - "$work/out" "$original" "$view" "$passed" <<-'EOF' || fail "the status is not the view's"
+	import json, os, sys
+	original, view, passed = *sys.argv[2:4], int(sys.argv[4])
+	status = json.load(open(sys.argv[1]))
+	assert (status["files_converted"], status["files_passed"]) == (1, 1), status
+	assert status["source_bytes"] == os.stat(f"{original}/llm.pt").st_size, status
+	assert status["view_bytes"] == os.stat(f"{view}/llm.pt").st_size, status
+	times = [status[f"read_p{share}_us"] for share in (50, 90, 99)]
+	assert 0 < times[0] and times == sorted(times), times
+	assert times[-1] < 2 * passed / 1000, (times, passed)
+EOF
 
 # All of them, also at odd places.
 odd="$work/一个 view"
