@@ -9,6 +9,7 @@
 
 #include "base/buffer.h"
 #include "base/threads.h"
+#include "cli/matching.h"
 #include "numeric/convert.h"
 
 /* What one thread takes at a time: 16 MiB of FP32, if the boxes are full. */
@@ -174,7 +175,7 @@ static cvq_err compare_box(struct work *work, struct task *task, const struct pl
 			   const struct bench *bench)
 {
 	const struct cvq_compared *tensor = &work->comparison->tensors[task->tensor];
-	const enum cvq_dtype dtype = work->comparison->policy->dtype;
+	const enum cvq_dtype dtype = work->comparison->rules->policy->dtype;
 	size_t count = place->box->elements;
 	cvq_err err = cvq_pair_read(place->pair, place->box, CVQ_SIDE_SOURCE,
 				    bench->sides[CVQ_SIDE_SOURCE], bench->scratch);
@@ -375,77 +376,6 @@ static uint64_t count_stored(const struct cvq_checkpoint *checkpoint)
 	return elements;
 }
 
-static int compare_names(const void *left, const void *right, void *context)
-{
-	const struct cvq_tensor *tensors = context;
-	uint32_t a = *(const uint32_t *)left, b = *(const uint32_t *)right;
-	int order = strcmp(tensors[a].name, tensors[b].name);
-	return order ? order : (a > b) - (a < b);
-}
-
-/* The checkpoint's tensors in the order of their names; NULL if memory ran out. */
-static uint32_t *sort_names(const struct cvq_checkpoint *checkpoint)
-{
-	size_t count = checkpoint->tensor_count;
-	uint32_t *order = calloc(count + 1, sizeof(*order));
-	for (uint32_t i = 0; order && i < count; i++)
-		order[i] = i;
-	if (order && count > 0)
-		qsort_r(order, count, sizeof(*order), compare_names,
-			(void *)(uintptr_t)checkpoint->tensors);
-	return order;
-}
-
-static void describe_source(struct cvq_comparison *comparison)
-{
-	const struct cvq_checkpoint *source = comparison->source->checkpoint;
-	const bool is_fp16 = comparison->policy->dtype == CVQ_FP16;
-	for (size_t i = 0; i < source->tensor_count; i++) {
-		struct cvq_compared *tensor = &comparison->tensors[i];
-		tensor->source = &source->tensors[i];
-		const struct cvq_storage *storage =
-			&source->storages[tensor->source->storage];
-		tensor->converted =
-			cvq_selection_converts(&comparison->selection, source, i, NULL);
-		tensor->expected_type = !tensor->converted ? storage->type
-					: is_fp16          ? "HalfStorage"
-							   : "BFloat16Storage";
-		tensor->expected_size = tensor->converted ? 2 : storage->item_size;
-	}
-	comparison->count = source->tensor_count;
-}
-
-/* Finds for each tensor the view's of the same name; where several have one name, the
- * first for the first. */
-static cvq_err pair_names(struct cvq_comparison *comparison)
-{
-	const struct cvq_checkpoint *source = comparison->source->checkpoint;
-	const struct cvq_checkpoint *view = comparison->view->checkpoint;
-	cleanup_free uint32_t *sources = sort_names(source);
-	cleanup_free uint32_t *views = sort_names(view);
-	comparison->tensors = calloc(source->tensor_count + view->tensor_count + 1,
-				     sizeof(*comparison->tensors));
-	if (!sources || !views || !comparison->tensors)
-		return -ENOMEM;
-	describe_source(comparison);
-	size_t i = 0, j = 0;
-	while (i < source->tensor_count || j < view->tensor_count) {
-		int order = i == source->tensor_count ? 1
-			    : j == view->tensor_count
-				    ? -1
-				    : strcmp(source->tensors[sources[i]].name,
-					     view->tensors[views[j]].name);
-		struct cvq_compared *tensor =
-			order > 0 ? &comparison->tensors[comparison->count++]
-				  : &comparison->tensors[sources[i]];
-		if (order >= 0)
-			tensor->view = &view->tensors[views[j++]];
-		if (order <= 0)
-			i++;
-	}
-	return 0;
-}
-
 /* ========================================================================== */
 /*                                  The whole                                 */
 /* ========================================================================== */
@@ -485,11 +415,15 @@ static cvq_err conclude(struct cvq_comparison *comparison, struct cvq_compared *
 }
 
 cvq_err cvq_compare(const struct cvq_opened *source, const struct cvq_opened *view,
-		    const struct cvq_policy *policy, const struct cvq_compare_watch *watch,
+		    const struct cvq_rules *rules, const struct cvq_compare_watch *watch,
 		    struct cvq_comparison *comparison)
 {
-	*comparison =
-		(struct cvq_comparison){.source = source, .view = view, .policy = policy};
+	const struct cvq_policy *policy = rules->policy;
+	*comparison = (struct cvq_comparison){
+		.source = source,
+		.view = view,
+		.rules = rules,
+	};
 	size_t kernels;
 	struct work work = {
 		.comparison = comparison,
@@ -501,7 +435,7 @@ cvq_err cvq_compare(const struct cvq_opened *source, const struct cvq_opened *vi
 	cvq_err err =
 		cvq_selection_make(source->checkpoint, policy, &comparison->selection);
 	if (!err)
-		err = pair_names(comparison);
+		err = cvq_match_tensors(comparison);
 	for (size_t i = 0; i < comparison->count && !err; i++)
 		err = match(&work, &comparison->tensors[i]);
 	if (!err) {

@@ -33,6 +33,7 @@ struct cvq_differences {
 struct cvq_compared {
 	const struct cvq_tensor *source, *view; /* NULL: there is none of the name */
 	bool converted;            /* else the source's own bits are expected */
+	const char *waived;        /* the pattern that keeps it, but not here; or NULL */
 	const char *expected_type; /* "HalfStorage"; NULL without 'source' */
 	unsigned expected_size;    /* of an element */
 	enum cvq_outcome outcome;
@@ -50,9 +51,17 @@ struct cvq_opened {
 	struct cvq_checkpoint *checkpoint;
 };
 
+/* What is expected of the view. */
+struct cvq_rules {
+	const struct cvq_policy *policy;
+	/* Of the patterns that keep tensors, those that whoever made the view may not have
+	 * known; NULL: there are none. */
+	const struct cvq_globs *waived;
+};
+
 struct cvq_comparison {
 	const struct cvq_opened *source, *view; /* borrowed */
-	const struct cvq_policy *policy;        /* too */
+	const struct cvq_rules *rules;          /* too */
 	struct cvq_selection selection;
 	struct cvq_compared *tensors; /* in the source's order, then the surplus */
 	size_t count;
@@ -72,7 +81,7 @@ struct cvq_compare_watch {
  * Returns 0; -ENOMEM; or what reading the source failed with.
  */
 cvq_err cvq_compare(const struct cvq_opened *source, const struct cvq_opened *view,
-		    const struct cvq_policy *policy, const struct cvq_compare_watch *watch,
+		    const struct cvq_rules *rules, const struct cvq_compare_watch *watch,
 		    struct cvq_comparison *comparison);
 void cvq_comparison_release(struct cvq_comparison *comparison);
 

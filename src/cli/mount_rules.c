@@ -73,10 +73,11 @@ static bool same_patterns(const json_t *options, const char *name,
 	return false;
 }
 
-bool cvq_mount_has_rules(const char *path, const struct cvq_policy *policy,
+bool cvq_mount_has_rules(const char *path, const struct cvq_policy *policy, bool *is_mount,
 			 struct cvq_reason *reason)
 {
 	json_t *status = find_status(path);
+	*is_mount = status != NULL;
 	const json_t *options = json_object_get(status, "options");
 	bool same = same_text(options, "dtype", cvq_dtype_name(policy->dtype), reason) &&
 		    same_text(options, "overflow", cvq_overflow_name(policy->overflow),

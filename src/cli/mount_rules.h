@@ -12,9 +12,10 @@
 
 /*
  * Whether the files at 'path' are expected as the policy says: true also if they are in
- * no view of cvq-mount.  If not, 'reason' says which of the mount's rules is another.
+ * no view of cvq-mount, which '*is_mount' tells.  If not, 'reason' says which of the
+ * mount's rules is another.
  */
-bool cvq_mount_has_rules(const char *path, const struct cvq_policy *policy,
+bool cvq_mount_has_rules(const char *path, const struct cvq_policy *policy, bool *is_mount,
 			 struct cvq_reason *reason);
 
 #endif

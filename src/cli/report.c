@@ -121,6 +121,7 @@ static cvq_err print_tensors(const struct cvq_verified *verified)
 		struct row row;
 		fill_row(&row, name_of(tensor), &tensor->accuracy,
 			 tensor->fault       ? "FAULT"
+			 : tensor->waived    ? "waived"
 			 : tensor->converted ? "equal"
 					     : "kept");
 		cvq_table_add(table, row.cells);
@@ -130,6 +131,39 @@ static cvq_err print_tensors(const struct cvq_verified *verified)
 	cvq_err err = cvq_table_print(table);
 	putchar('\n');
 	return err;
+}
+
+static bool is_waived(const struct cvq_compared *tensor)
+{
+	return tensor->waived && !tensor->fault;
+}
+
+static uint64_t count_waived(const struct cvq_comparison *comparison)
+{
+	uint64_t count = 0;
+	for (size_t i = 0; comparison && i < comparison->count; i++)
+		count += is_waived(&comparison->tensors[i]);
+	return count;
+}
+
+/* What is no fault, but other than a view would have it. */
+static void print_waived(const struct cvq_verified *verified)
+{
+	const struct cvq_comparison *comparison = verified->comparison;
+	uint64_t count = count_waived(comparison), named = 0;
+	for (size_t i = 0; comparison && i < comparison->count; i++) {
+		const struct cvq_compared *tensor = &comparison->tensors[i];
+		if (is_waived(tensor) && named++ < MOST_MESSAGES)
+			cvq_fail_with(CVQ_EXIT_DONE, verified->where,
+				      "'%.100s' is converted, exactly, though the pattern "
+				      "'%.40s' keeps it (a view has it in FP32)",
+				      name_of(tensor), tensor->waived);
+	}
+	if (count > MOST_MESSAGES)
+		cvq_fail_with(CVQ_EXIT_DONE, verified->where,
+			      "%" PRIu64 " more of its tensors are converted so (--json "
+			      "names them)",
+			      count - MOST_MESSAGES);
 }
 
 static void print_faults(const struct cvq_verified *verified)
@@ -174,7 +208,12 @@ static void print_sum(const struct cvq_report *report)
 	       " passed through, ",
 	       report->converted, report->converted == 1 ? "" : "s", report->tensors,
 	       report->passed);
-	if (report->faults == 0)
+	if (report->faults == 0 && report->waived > 0)
+		printf("all exact, %" PRIu64 " tensor%s converted though a pattern keeps "
+		       "%s\n",
+		       report->waived, report->waived == 1 ? "" : "s",
+		       report->waived == 1 ? "it" : "them");
+	else if (report->faults == 0)
 		printf("all as they must be\n");
 	else
 		printf("%" PRIu64 " fault%s in %" PRIu64 " file%s\n", report->faults,
@@ -256,13 +295,14 @@ static json_t *describe_tensor(const struct cvq_comparison *comparison,
 {
 	const struct cvq_tensor *form = tensor->source ? tensor->source : tensor->view;
 	return json_pack(
-		"{s:o, s:o, s:s?, s:b, s:b, s:o, s:o}", "name",
+		"{s:o, s:o, s:s?, s:b, s:o, s:b, s:o, s:o}", "name",
 		cvq_json_text(name_of(tensor)), "shape",
 		describe_shape(form->shape, form->dimensions), "dtype",
 		tensor->expected_type ? cvq_element_type_name(tensor->expected_type) : NULL,
-		"converted", (int)tensor->converted, "equal", tensor->fault == NULL,
-		"fault", describe_fault(comparison, tensor), "accuracy",
-		describe_accuracy(&tensor->accuracy, tensor->other_nans));
+		"converted", (int)tensor->converted, "waived",
+		is_waived(tensor) ? cvq_json_text(tensor->waived) : json_null(), "equal",
+		tensor->fault == NULL, "fault", describe_fault(comparison, tensor),
+		"accuracy", describe_accuracy(&tensor->accuracy, tensor->other_nans));
 }
 
 static cvq_err describe_file(struct cvq_report *report, const struct cvq_verified *verified)
@@ -288,15 +328,16 @@ static cvq_err describe_file(struct cvq_report *report, const struct cvq_verifie
 static json_t *describe_whole(struct cvq_report *report)
 {
 	const struct cvq_policy *policy = report->policy;
-	return json_pack("{s:o, s:o, s:s, s:s, s:b, s:o, s:o, s:o, s:o, s:O}", "source",
-			 cvq_json_text(report->source), "view",
+	return json_pack("{s:o, s:o, s:s, s:s, s:b, s:o, s:o, s:o, s:o, s:o, s:O}",
+			 "source", cvq_json_text(report->source), "view",
 			 report->view ? cvq_json_text(report->view) : json_null(), "dtype",
 			 cvq_dtype_name(policy->dtype), "overflow",
 			 cvq_overflow_name(policy->overflow), "equal", report->faults == 0,
 			 "files_converted", cvq_json_count(report->converted),
 			 "files_passed", cvq_json_count(report->passed), "tensors",
 			 cvq_json_count(report->tensors), "faults",
-			 cvq_json_count(report->faults), "files", report->files);
+			 cvq_json_count(report->faults), "waived",
+			 cvq_json_count(report->waived), "files", report->files);
 }
 
 /* ========================================================================== */
@@ -325,10 +366,12 @@ cvq_err cvq_report_file(struct cvq_report *report, const struct cvq_verified *ve
 	report->tensors += comparison ? comparison->count : 0;
 	report->faults += faults;
 	report->faulty += faults > 0;
+	report->waived += count_waived(comparison);
 	cvq_err err = report->json ? describe_file(report, verified)
 				   : print_file(report, verified);
 	fflush(stdout); /* before what stderr says of it */
 	print_faults(verified);
+	print_waived(verified);
 	return err;
 }
 

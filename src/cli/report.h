@@ -30,6 +30,7 @@ struct cvq_report {
 	json_t *files;
 	uint64_t converted, passed, faulty; /* files */
 	uint64_t tensors, faults;           /* faults: tensors, and files as a whole */
+	uint64_t waived;                    /* tensors, see struct cvq_compared */
 };
 
 /* Begins a report whose head (up to 'quiet') is filled.  Returns 0 or -ENOMEM; release in

@@ -173,8 +173,9 @@ static int verify_listing(struct cvq_verification *verification, struct cvq_view
 			total += entry->version.size;
 	}
 	if (converted == 0)
-		return cvq_listing_none_converts(verification->source, verification->policy,
-						 listing, "nothing is verified");
+		return cvq_listing_none_converts(verification->source,
+						 verification->rules.policy, listing,
+						 "nothing is verified");
 	int code = CVQ_EXIT_DONE;
 	cvq_progress_begin(&verification->progress, total, !shows_bar);
 	for (size_t i = 0; i < listing->count && !code; i++)
@@ -187,7 +188,7 @@ static int verify_directory(struct cvq_verification *verification, bool shows_ba
 {
 	struct cvq_listing listing;
 	struct cvq_view *view;
-	int code = cvq_listing_open(verification->source, verification->policy, &view,
+	int code = cvq_listing_open(verification->source, verification->rules.policy, &view,
 				    &listing);
 	if (code)
 		return code;
@@ -251,8 +252,11 @@ static int check_kinds(struct cvq_verification *verification, bool *is_directory
 		return cvq_fail_with(CVQ_EXIT_USAGE, view,
 				     "it is no directory, as SOURCE is (give two "
 				     "directories, or two files)");
-	if (!cvq_mount_has_rules(view, verification->policy, &reason))
+	bool is_mount;
+	if (!cvq_mount_has_rules(view, verification->rules.policy, &is_mount, &reason))
 		return cvq_fail(CVQ_EXIT_USAGE, view, &reason);
+	if (is_mount)
+		verification->rules.waived = NULL;
 	if (*is_directory || !S_ISDIR(attributes.st_mode))
 		return CVQ_EXIT_DONE;
 	if (asprintf(joined, "%s/%s", view, cvq_path_name(source)) < 0)
@@ -266,18 +270,24 @@ static int run(const struct cvq_arguments *arguments)
 	signal(SIGXFSZ, SIG_IGN); /* where there is no room to inflate, reading fails */
 	cleanup_free char *joined = NULL;
 	bool is_directory = false;
+	cvq_cleanup(cvq_policy_release) struct cvq_policy defaults;
+	if (cvq_policy_init(&defaults))
+		return cvq_verify_fail(arguments->paths[0], -ENOMEM);
 	struct cvq_verification verification = {
-		.policy = &arguments->policy,
+		.rules.policy = &arguments->policy,
 		.source = arguments->paths[0],
 		.view = arguments->path_count > 1 ? arguments->paths[1] : NULL,
 	};
+	/* Other programs know nothing of our defaults; what is mounted does. */
+	if (verification.view)
+		verification.rules.waived = &defaults.keep_tensors;
 	int code = check_kinds(&verification, &is_directory, &joined);
 	if (code)
 		return code;
 	verification.report = (struct cvq_report){
 		.source = verification.source,
 		.view = verification.view,
-		.policy = verification.policy,
+		.policy = verification.rules.policy,
 		.json = arguments->json,
 		.quiet = arguments->quiet,
 	};

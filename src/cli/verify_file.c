@@ -98,7 +98,7 @@ static cvq_err verify_checkpoint(struct cvq_verification *verification,
 	cvq_err err =
 		open_checkpoints(subject, counterpart, &source, &view, &verified->fault);
 	if (!err && view.checkpoint) {
-		err = cvq_compare(&source, &view, verification->policy, &watch,
+		err = cvq_compare(&source, &view, &verification->rules, &watch,
 				  &comparison);
 		verified->comparison = &comparison;
 	}
@@ -288,10 +288,10 @@ int cvq_verify_path(struct cvq_verification *verification, struct cvq_subject *s
 	struct cvq_verdict *verdict = NULL;
 	struct stat attributes;
 	cvq_err err = source.fd < 0 || fstat(source.fd, &attributes) ? -errno : 0;
-	if (!err && is_kept(verification->policy, subject->path, is_single, &reason))
+	if (!err && is_kept(verification->rules.policy, subject->path, is_single, &reason))
 		err = cvq_verdict_create(NULL, reason.text, &verdict);
 	else if (!err)
-		err = cvq_decide_content(&source, verification->policy, &attributes,
+		err = cvq_decide_content(&source, verification->rules.policy, &attributes,
 					 &verdict, &content.image);
 	if (err)
 		return cvq_verify_fail(subject->source_path, err);

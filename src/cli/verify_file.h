@@ -11,7 +11,7 @@
 #include "view/verdict.h"
 
 struct cvq_verification {
-	const struct cvq_policy *policy;
+	struct cvq_rules rules;
 	const char *source, *view; /* paths; 'view' may be NULL */
 	struct cvq_report report;
 	struct cvq_progress progress;

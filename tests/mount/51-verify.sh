@@ -176,6 +176,25 @@ verify 1 "$work/source" "$work/copy"
 says "llm\.pt: 'layer\.bias' has the shape \[20\], not \[4, 5\]$"
 mended
 
+# What another program has converted, as it knows nothing of our defaults, must be exact.
+cp "$work/copy/llm.pt" "$work/view.pt"
+torch alter "$work/copy/llm.pt" 'state["rope.inv_freq"] = state["rope.inv_freq"].half()'
+verify_json 0 "$work/source" "$work/copy"
+says "llm\.pt: 'rope\.inv_freq' is converted, exactly, though the pattern '\*inv_freq' keeps it "
+grep -q '"waived": "\*inv_freq"' "$work/out" || fail "the JSON does not tell of it"
+mount_at "$work/copy" "$view"
+verify 1 "$work/source" "$view"
+says "'rope\.inv_freq' is float16, not float32 \(the pattern '\*inv_freq' keeps it\)$"
+unmount_view
+torch alter "$work/copy/llm.pt" 'state["rope.inv_freq"][3] += 1'
+verify 1 "$work/source" "$work/copy"
+says "'rope\.inv_freq' is [-0-9.e]+ \(0x[0-9a-f]{4}\) at \[3\], not .*; 1 element differs$"
+torch alter "$work/copy/llm.pt" 'state["rope.inv_freq"] = state["rope.inv_freq"].float()'
+verify 1 "$work/source" "$work/copy"
+says "'rope\.inv_freq' is [-0-9.e]+ \(0x[0-9a-f]{8}\) at "
+mv "$work/view.pt" "$work/good.pt"
+mended
+
 # More elements than memory: of one tensor they can be compared, of all together never.
 "$PYTHON" -c 'import sys, torch
 base = torch.zeros(70000)
