@@ -18,13 +18,16 @@ static cvq_err open_folder(fuse_req_t request, fuse_ino_t id, struct fuse_file_i
 	struct cvq_context *context = cvq_request_context(request);
 	cleanup_target struct cvq_target target;
 	cvq_err err = cvq_request_target(request, id, NULL, &target);
-	struct cvq_folder *folder = NULL; /* which a hidden one has not */
+	cleanup_folder struct cvq_folder *folder = NULL; /* which a hidden one has not */
 	if (!err && !target.node->entry.hidden)
 		err = cvq_folder_open(context->view, target.path, &folder);
+	/* The kernel has judged who may list the node's own folder, no other. */
+	if (folder && !cvq_folder_is(folder, &target.node->entry))
+		err = -ESTALE;
 	if (err)
 		return err;
-	struct cvq_handle *handle =
-		cvq_handle_open(&context->handles, target.node, CVQ_NO_CONTENT, folder);
+	struct cvq_handle *handle = cvq_handle_open(&context->handles, target.node,
+						    CVQ_NO_CONTENT, steal_pointer(folder));
 	if (!handle)
 		return -ENOMEM;
 	info->fh = (uintptr_t)handle;

@@ -7,6 +7,9 @@
 /* A node that is one version of a file keeps its attributes for good. */
 #define ONE_DAY (24.0 * 60 * 60)
 
+/* The rights to a folder are those to everything in it: no 'timeout' makes them older. */
+#define RIGHTS_TIMEOUT 1.0
+
 struct cvq_context *cvq_request_context(fuse_req_t request)
 {
 	return fuse_req_userdata(request);
@@ -31,8 +34,12 @@ cvq_err cvq_request_target(fuse_req_t request, fuse_ino_t id, const char *name,
 double cvq_attributes_timeout(const struct cvq_context *context,
 			      const struct cvq_entry *entry)
 {
-	return S_ISDIR(entry->attributes.st_mode) ? context->options->policy.timeout
-						  : ONE_DAY;
+	double timeout = context->options->policy.timeout;
+	if (!S_ISDIR(entry->attributes.st_mode))
+		return ONE_DAY;
+	return cvq_mount_checks_permissions(context->options) && timeout > RIGHTS_TIMEOUT
+		       ? RIGHTS_TIMEOUT
+		       : timeout;
 }
 
 cvq_err cvq_request_enter(struct cvq_context *context, struct cvq_node *parent,

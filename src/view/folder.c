@@ -22,6 +22,7 @@ struct cvq_folder {
 	char *path;
 	DIR *stream;
 	dev_t device;
+	ino_t inode;
 	off_t cookie; /* where the stream stands */
 	off_t position;
 	bool peeked; /* 'name' is the one at 'position' */
@@ -162,6 +163,7 @@ static cvq_err open_stream(struct cvq_folder *folder, const char *path)
 	if (fstat(fd, &attributes))
 		return -errno;
 	folder->device = attributes.st_dev;
+	folder->inode = attributes.st_ino;
 	folder->stream = fdopendir(fd);
 	if (!folder->stream)
 		return -errno;
@@ -194,6 +196,12 @@ cvq_err cvq_folder_open(struct cvq_view *view, const char *path, struct cvq_fold
 	err = err ? err : prepare_aliases(made, path);
 	*folder = err ? NULL : steal_pointer(made);
 	return err;
+}
+
+bool cvq_folder_is(const struct cvq_folder *folder, const struct cvq_entry *entry)
+{
+	return folder->device == entry->version.device &&
+	       folder->inode == entry->version.inode;
 }
 
 void cvq_folder_close(struct cvq_folder *folder)

@@ -28,6 +28,9 @@ cvq_err cvq_folder_open(struct cvq_view *view, const char *path,
 			struct cvq_folder **folder);
 void cvq_folder_close(struct cvq_folder *folder);
 
+/* Whether it is the very folder that was found as 'entry'. */
+bool cvq_folder_is(const struct cvq_folder *folder, const struct cvq_entry *entry);
+
 /* Goes to a position that was the 'next' of a name; 0 is the beginning. */
 void cvq_folder_seek(struct cvq_folder *folder, off_t position);
 
