@@ -165,8 +165,8 @@ static struct cvq_node *retire(struct cvq_nodes *nodes, struct cvq_node *node)
 		struct cvq_node *parent = node->parent;
 		unlink_node(nodes, node);
 		for (unsigned i = 0; i < CVQ_NODES_RESERVED; i++)
-			if (nodes->reserved[i] == node)
-				nodes->reserved[i] = NULL;
+			if (nodes->reserved[i].node == node)
+				nodes->reserved[i].node = NULL;
 		node->parent = retired;
 		retired = node;
 		if (parent)
@@ -258,6 +258,24 @@ void cvq_node_forget(struct cvq_nodes *nodes, uint64_t id, uint64_t lookups)
 	free_retired(retired);
 }
 
+static time_t seconds_now(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+	return now.tv_sec;
+}
+
+/* With the mutex held.  Returns what is to be closed once it is released, or -1. */
+static int clear_place(struct cvq_reservation *place)
+{
+	if (!place->node)
+		return -1;
+	int fd = place->node->reserved_fd;
+	place->node->reserved_fd = -1;
+	place->node = NULL;
+	return fd;
+}
+
 void cvq_node_reserve(struct cvq_node *node, int fd)
 {
 	struct cvq_nodes *nodes = node->nodes;
@@ -265,17 +283,31 @@ void cvq_node_reserve(struct cvq_node *node, int fd)
 	pthread_mutex_lock(&nodes->mutex);
 	int needless = fd;
 	if (node->reserved_fd < 0) {
-		struct cvq_node **place = &nodes->reserved[nodes->oldest_reserved];
+		struct cvq_reservation *place = &nodes->reserved[nodes->oldest_reserved];
 		nodes->oldest_reserved = (nodes->oldest_reserved + 1) % CVQ_NODES_RESERVED;
-		needless = *place ? (*place)->reserved_fd : -1;
-		if (*place)
-			(*place)->reserved_fd = -1;
-		*place = node;
+		needless = clear_place(place);
+		*place = (struct cvq_reservation){node, seconds_now()};
 		node->reserved_fd = fd;
 	}
 	pthread_mutex_unlock(&nodes->mutex);
 	if (needless >= 0)
 		close(needless);
+}
+
+void cvq_nodes_release_reserved(struct cvq_nodes *nodes)
+{
+	int needless[CVQ_NODES_RESERVED];
+	time_t latest = seconds_now() - CVQ_RESERVED_SECONDS;
+
+	pthread_mutex_lock(&nodes->mutex);
+	for (unsigned i = 0; i < CVQ_NODES_RESERVED; i++) {
+		struct cvq_reservation *place = &nodes->reserved[i];
+		needless[i] = place->since < latest ? clear_place(place) : -1;
+	}
+	pthread_mutex_unlock(&nodes->mutex);
+	for (unsigned i = 0; i < CVQ_NODES_RESERVED; i++)
+		if (needless[i] >= 0)
+			close(needless[i]);
 }
 
 int cvq_node_claim(struct cvq_node *node)

@@ -20,6 +20,7 @@
 #include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <time.h>
 
 #include "base/cleanup.h"
 #include "base/error.h"
@@ -29,6 +30,9 @@ struct cvq_nodes;
 
 /* Far less than the least usual limit of descriptors. */
 #define CVQ_NODES_RESERVED 16
+
+/* Much longer than from a lookup to the open that it is for. */
+#define CVQ_RESERVED_SECONDS 5
 
 struct cvq_node {
 	struct cvq_nodes *nodes; /* where it belongs */
@@ -48,6 +52,12 @@ struct cvq_node {
 	char name[];
 };
 
+/* A place for a node that has a reserved_fd. */
+struct cvq_reservation {
+	struct cvq_node *node; /* or NULL */
+	time_t since;          /* by the monotonic clock */
+};
+
 /* A hash table of nodes, chained through one of their 'next' members. */
 struct cvq_node_table {
 	struct cvq_node **buckets;
@@ -58,7 +68,7 @@ struct cvq_nodes {
 	pthread_mutex_t mutex; /* never held across I/O */
 	uint64_t last_id;
 	size_t count;
-	struct cvq_node *reserved[CVQ_NODES_RESERVED]; /* who has a reserved_fd; a ring */
+	struct cvq_reservation reserved[CVQ_NODES_RESERVED]; /* a ring */
 	unsigned oldest_reserved;
 	struct cvq_node_table by_id;
 	struct cvq_node_table by_name; /* parent and name, which versions can share */
@@ -91,9 +101,12 @@ void cvq_node_forget(struct cvq_nodes *nodes, uint64_t id, uint64_t lookups);
 
 /*
  * Keeps the open file for opens to come, and takes 'fd' over: until the kernel forgets the
- * node, or as many others after it are kept.
+ * node, as many others after it are kept, or its time is over.
  */
 void cvq_node_reserve(struct cvq_node *node, int fd);
+
+/* Closes the files whose time is over: one that was deleted takes up the disk till then. */
+void cvq_nodes_release_reserved(struct cvq_nodes *nodes);
 
 /* Yields a descriptor of a file that was kept so; or -1. */
 int cvq_node_claim(struct cvq_node *node);

@@ -23,7 +23,9 @@ struct cvq_handle *cvq_request_handle(const struct fuse_file_info *info)
 cvq_err cvq_request_target(fuse_req_t request, fuse_ino_t id, const char *name,
 			   struct cvq_target *target)
 {
-	target->node = cvq_node_get(&cvq_request_context(request)->nodes, id);
+	struct cvq_nodes *nodes = &cvq_request_context(request)->nodes;
+	cvq_nodes_release_reserved(nodes);
+	target->node = cvq_node_get(nodes, id);
 	if (!target->node)
 		return -ESTALE;
 	if (name && target->node->entry.hidden)

@@ -223,4 +223,18 @@ END
 ) || fail "a leased file cannot be read"
 expect_state converted "$view/leased.pt"
 expect "$(stat -c %s "$view/leased.pt")" "$size" "bytes of a leased file"
+
+# --- Deleted --------------------------------------------------------------------
+
+# Who has only looked at a file does not keep it on the disk.
+is_let_go()
+{
+	ls "$view" >"$work/list"
+	! find "/proc/$daemon/fd" -printf "%l\n" | matches -F "$original/gone.pt"
+}
+
+put 1 gone.pt
+stat "$view/gone.pt" >"$work/stat"
+rm "$original/gone.pt"
+wait_for 10 is_let_go || fail "the daemon still has a deleted file open"
 unmount_view

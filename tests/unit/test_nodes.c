@@ -313,7 +313,33 @@ static void test_reserved_descriptors(void **state)
 	cvq_node_unref(steal_pointer(node));
 	assert_false(is_open(kept));
 	for (unsigned i = 0; i < CVQ_NODES_RESERVED; i++)
-		assert_null(nodes->reserved[i]);
+		assert_null(nodes->reserved[i].node);
+}
+
+static void test_descriptors_are_not_reserved_for_long(void **state)
+{
+	struct cvq_nodes *nodes = *state;
+	cleanup_node struct cvq_node *root = get_root(nodes);
+	int kept[2];
+	for (int i = 0; i < 2; i++) {
+		uint64_t id = look_up(root, i ? "new" : "old", file_entry(10, 1));
+		cleanup_node struct cvq_node *node = cvq_node_get(nodes, id);
+		kept[i] = open_null();
+		cvq_node_reserve(node, kept[i]);
+	}
+	cvq_nodes_release_reserved(nodes);
+	assert_true(is_open(kept[0]) && is_open(kept[1]));
+
+	nodes->reserved[0].since -= CVQ_RESERVED_SECONDS + 2;
+	cvq_nodes_release_reserved(nodes);
+	assert_true(!is_open(kept[0]) && is_open(kept[1]));
+
+	/* From then on it is as if it had never been kept. */
+	cleanup_node struct cvq_node *old = cvq_node_newest(root, "old");
+	assert_int_equal(cvq_node_claim(old), -1);
+	int again = open_null();
+	cvq_node_reserve(old, again);
+	assert_true(is_open(again));
 }
 
 static void test_few_descriptors_are_reserved(void **state)
@@ -391,6 +417,7 @@ int main(void)
 		TEST(test_children_keep_their_ancestors),
 		TEST(test_reserved_descriptors),
 		TEST(test_few_descriptors_are_reserved),
+		TEST(test_descriptors_are_not_reserved_for_long),
 		TEST(test_the_longest_path),
 		TEST(test_any_depth_is_freed),
 		TEST(test_many_names),
