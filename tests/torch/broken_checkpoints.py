@@ -8,7 +8,8 @@
 "truncated": the checkpoint cut off after every byte.  "flipped": several bits
 turned in every byte of its headers and its pickle.  "check": each file in VIEW is
 either the same bytes as in DIRECTORY and says "passthrough", or says "converted"
-and torch loads from it what .half() makes of what it loads from DIRECTORY.
+and torch loads from it what .half() makes of what it loads from DIRECTORY, or of the
+whole checkpoint where it refuses that file.
 """
 import os
 import re
@@ -121,23 +122,25 @@ def judge_converted(source: str, view: str) -> str:
     """What became of one converted file; raises if it is wrong."""
     with open(view, "rb") as file:
         compare.check(len(file.read()) == os.stat(view).st_size, view, "is shorter than its size")
+    whole = os.path.join(os.path.dirname(source), "whole.pt")
+    rules = compare.Rules(checksum="exact" if is_stream(whole) else "seal")
     original = load_quietly(source)
-    if original is None:
-        return "converted, though torch refuses the source"
     try:
         loaded = compare.load(view, "plain")
     except Exception as error:
-        raise compare.Difference(f"{view}: torch loads the source but not this: {error!r}")
-    rules = compare.Rules(checksum="exact" if is_stream(source) else "seal")
+        compare.check(original is None, view, f"torch loads the source but not this: {error!r}")
+        return "converted, though torch refuses both"
     try:
-        compare.Comparison(original, loaded, rules).run()
+        if original is not None:
+            compare.Comparison(original, loaded, rules).run()
+            return "converted"
     except compare.Difference:
         # torch takes an entry with a folder's attributes for one, and gives memory that it
         # never wrote.  Then the view has to be right all the same.
-        whole = os.path.join(os.path.dirname(source), "whole.pt")
-        compare.Comparison(compare.load(whole, "plain"), loaded, rules).run()
-        return "converted, though torch loads garbage from the source"
-    return "converted"
+        pass
+    compare.Comparison(compare.load(whole, "plain"), loaded, rules).run()
+    what = "refuses" if original is None else "loads garbage from"
+    return f"converted, though torch {what} the source"
 
 
 def in_child(work: Callable[[Callable[[str], None]], None]) -> List[str]:
