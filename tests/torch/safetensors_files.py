@@ -8,6 +8,7 @@
 'compare' proves that each F32 tensor of VIEW that no rule keeps is .half() of
 SOURCE's, bit for bit, that all else is the same, and that VIEW is what safetensors'
 own reader demands: tensors without gaps up to the end, each aligned to its elements.
+Where that reader is installed, it has to read the same of it.
 """
 import json
 import struct
@@ -80,6 +81,19 @@ def read(path: str) -> Tuple[dict, Dict[str, torch.Tensor]]:
     return metadata, tensors
 
 
+def check_own_reader(path: str, tensors: Dict[str, torch.Tensor]) -> None:
+    try:
+        from safetensors.torch import load_file
+    except ImportError:
+        return
+    loaded = load_file(path)
+    assert set(loaded) == set(tensors), "safetensors finds other names"
+    for name, tensor in tensors.items():
+        same = (loaded[name].dtype, loaded[name].shape) == (tensor.dtype, tensor.shape)
+        assert same and raw(loaded[name]) == raw(tensor), f"safetensors reads another {name}"
+    print("safetensors reads the same")
+
+
 def compare(source: str, view: str) -> None:
     metadata, originals = read(source)
     view_metadata, tensors = read(view)
@@ -95,6 +109,7 @@ def compare(source: str, view: str) -> None:
         assert tensor.shape == original.shape, f"{name} has the shape {tensor.shape}"
         assert raw(tensor) == raw(original), f"{name} has other values"
     assert converted == 4, f"{converted} tensors were converted"
+    check_own_reader(view, tensors)
 
 
 def main() -> int:
