@@ -6,12 +6,14 @@
 # what is passed through says why.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-need unzip
+need unzip zip
 need_torch
 
 cpp=()
 if [ -x "$tools/cpp_torch" ]; then
 	cpp=(--cpp "$tools/cpp_torch")
+elif [ -n "${CI-}" ]; then
+	fail "cpp_torch was not built (install g++ and libtorch-dev)"
 fi
 torch kinds "$original" "${cpp[@]}" || fail "the kinds cannot be written"
 mkdir "$original/other/folder.pt"
