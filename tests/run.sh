@@ -14,7 +14,8 @@ Usage: tests/run.sh [--quick] [--no-install] [STEP...]
 Steps; all of them if none is named:
   release   everything ctest has, on a release build with warnings as errors
   asan      unit and mount tests but the slow ones, under AddressSanitizer and UBSan
-  tsan      the same under ThreadSanitizer, without the second run as an ordinary user
+  tsan      the same under ThreadSanitizer; of the second runs, as an ordinary user, only
+            those of cases where much happens at once
   fuzz      the fuzz targets for some seconds each, on a build by clang
   style     formatting, clang-tidy, shellcheck, the order of the rooms
   debian13  the release step in a Debian 13 tree (only on Debian 12, as root)
@@ -253,6 +254,9 @@ step_asan()
 	fi
 }
 
+# The cases that the tsan step runs as an ordinary user, too: threads, changes and ends.
+user_cases='(32|34|35|41)'
+
 # ThreadSanitizer's runtime cannot cope with much randomness in addresses.
 step_tsan()
 {
@@ -260,8 +264,8 @@ step_tsan()
 
 	setarch -R true 2>/dev/null && fixed=(setarch -R)
 	if build tsan build-tsan; then
-		ctest_step tsan build-tsan "${fixed[@]}" ctest --tests-regex '^(unit|mount)/' \
-			--exclude-regex '/user$' -LE slow
+		ctest_step tsan build-tsan "${fixed[@]}" ctest -LE slow \
+			--tests-regex "^(unit/|mount/[^/]*$|mount/$user_cases-.*/user$)"
 	else
 		result tsan 0 1 0 "does not build"
 	fi
