@@ -24,10 +24,10 @@ END
 
 # --- What an alias shows --------------------------------------------------------
 
-# shows NAME FILE: every attribute but the size is the source's FILE's.
+# shows NAME FILE: every attribute but size and number is the source's FILE's.
 shows()
 {
-	local format='%i %f %u %g %h %Y %Z'
+	local format='%f %u %g %h %Y %Z'
 
 	expect "$(stat -c "$format" "$original/$2")" "$(stat -c "$format" "$view/$1")" \
 		"attributes of $1"
@@ -63,6 +63,11 @@ shows training/flow.pt flow.pt
 same "$view/flow.pt" "$view/training/flow.pt"
 shows training/notes.txt cosyvoice3.yaml
 same "$original/cosyvoice3.yaml" "$view/training/notes.txt"
+
+# Programs take equal numbers for one file, whatever they have read of it.
+cp -aL "$view" "$work/copied"
+diff -r "$view" "$work/copied" || fail "cp -aL takes a file for another"
+rm -r "$work/copied"
 
 # Both names at once, like those of a hard link.
 "$PYTHON" - "$view/llm.pt" "$view/llm.rl.pt" <<'END' || fail "two names of one file disturb each other"
