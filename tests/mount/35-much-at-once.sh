@@ -53,17 +53,21 @@ for folder in {1..10}; do
 done
 mount_view
 list=$(find "$view" -name '*.pt' -size +0 -printf . | wc -c)
+listing=$(status_of "$view" bytes_read)
 expect "$(find "$original" -name '*.pt' | wc -l)" "$list" "files found"
 sum=$(sha256sum <"$view/whole.pt")
 find "$view" -mindepth 2 -type f -exec sha256sum {} + | awk '{ print $1 }' | sort -u |
 	diff - <(echo "${sum%% *}") || fail "one of 1,000 equal files differs"
 find "$view" -name '50.pt' -exec tail -c 1 {} + >/dev/null
 check_descriptors
-# Who knows a file need not plan it again to look at it.
+# Who knows a file need not plan it again to look at it; some have come to rest since, or
+# the kernel has forgotten them.
 bytes=$(status_of "$view" bytes_read)
 find "$view" -name '*.pt' -size +0 -printf . | wc -c | matches -x 1001 ||
 	fail "files are missing from the second listing"
-expect "$bytes" "$(status_of "$view" bytes_read)" "bytes read to list 1,001 known checkpoints"
+again=$(($(status_of "$view" bytes_read) - bytes))
+[ "$again" -lt $((listing / 4)) ] ||
+	fail "to list 1,001 known checkpoints took $again bytes, and $listing when they were new"
 unmount_view
 rm -r "${original:?}"/*
 
