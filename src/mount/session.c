@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -214,14 +215,26 @@ cvq_err cvq_session_serve(struct cvq_context *context, struct fuse_session *sess
 	return err;
 }
 
-void cvq_session_end(const struct cvq_context *context, struct fuse_session *session)
+/* Whether the view is unmounted, and nobody has anything of it open. */
+static bool has_ended(struct fuse_session *session)
+{
+	struct pollfd device = {.fd = fuse_session_fd(session)};
+	return poll(&device, 1, 0) == 1 && (device.revents & POLLERR);
+}
+
+/* Whether something else is at the mountpoint, or nothing. */
+static bool is_gone(const struct cvq_context *context)
 {
 	struct cvq_mounted mounted;
 	cvq_err err = cvq_mounted_at(context->mountpoint, &mounted);
-	/* libfuse would unmount whatever is at the path.  (If it does not, it forgets to
-	 * free that; the process is about to end.) */
-	bool is_gone = err == -ENOENT || (!err && mounted.device != context->device);
-	if (!is_gone)
+	return err == -ENOENT || (!err && mounted.device != context->device);
+}
+
+void cvq_session_end(const struct cvq_context *context, struct fuse_session *session)
+{
+	/* libfuse unmounts whatever is at the path, unless the view has ended.  (If it is
+	 * not asked to, it forgets to free the path; the process is about to end.) */
+	if (has_ended(session) || !is_gone(context))
 		fuse_session_unmount(session);
 	fuse_session_destroy(session);
 }
