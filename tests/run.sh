@@ -15,7 +15,7 @@ Steps; all of them if none is named:
   release   everything ctest has, on a release build with warnings as errors
   asan      unit and mount tests but the slow ones, under AddressSanitizer and UBSan
   tsan      the same under ThreadSanitizer; of the second runs, as an ordinary user, only
-            those of cases where much happens at once
+            those of changing sources and of life and death
   fuzz      the fuzz targets for some seconds each, on a build by clang
   style     formatting, clang-tidy, shellcheck, the order of the rooms
   debian13  the release step in a Debian 13 tree (only on Debian 12, as root)
@@ -254,8 +254,8 @@ step_asan()
 	fi
 }
 
-# The cases that the tsan step runs as an ordinary user, too: threads, changes and ends.
-user_cases='(32|34|35|41)'
+# The cases that the tsan step runs as an ordinary user, too: changes and ends.
+user_cases='(32|34)'
 
 # ThreadSanitizer's runtime cannot cope with much randomness in addresses.
 step_tsan()

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 #
 # The models at their full size: up to 2 GB of llm.pt, loaded by torch from the view.
+# CVQ_TEST_MODELS, if set, names fewer of them, CosyVoice2-0.5B last.
 # Label: slow
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
@@ -44,9 +45,9 @@ check_package()
 }
 
 # There is room for one at a time; the last one stays.
-for name in CosyVoice-300M-SFT Fun-CosyVoice3-0.5B CosyVoice2-0.5B; do
+for name in ${CVQ_TEST_MODELS:-CosyVoice-300M-SFT Fun-CosyVoice3-0.5B CosyVoice2-0.5B}; do
 	rm -rf "${original:?}"/*
-	torch models "$original" --model $name --scale full \
+	torch models "$original" --model "$name" --scale full \
 		--only llm.pt --only flow.pt --only hift.pt
 	rm "$original/$name/llm-latest.pt" # a link to llm.pt, which need not be compared twice
 	mount_at_once
