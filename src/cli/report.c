@@ -150,7 +150,7 @@ static uint64_t count_waived(const struct cvq_comparison *comparison)
 static void print_waived(const struct cvq_verified *verified)
 {
 	const struct cvq_comparison *comparison = verified->comparison;
-	uint64_t count = count_waived(comparison), named = 0;
+	uint64_t named = 0;
 	for (size_t i = 0; comparison && i < comparison->count; i++) {
 		const struct cvq_compared *tensor = &comparison->tensors[i];
 		if (is_waived(tensor) && named++ < MOST_MESSAGES)
@@ -159,11 +159,11 @@ static void print_waived(const struct cvq_verified *verified)
 				      "'%.40s' keeps it (a view has it in FP32)",
 				      name_of(tensor), tensor->waived);
 	}
-	if (count > MOST_MESSAGES)
+	if (named > MOST_MESSAGES)
 		cvq_fail_with(CVQ_EXIT_DONE, verified->where,
 			      "%" PRIu64 " more of its tensors are converted so (--json "
 			      "names them)",
-			      count - MOST_MESSAGES);
+			      named - MOST_MESSAGES);
 }
 
 static void print_faults(const struct cvq_verified *verified)
