@@ -9,6 +9,7 @@ torch.manual_seed(42)
 torch.save({str(i): torch.randn(6 << 20) for i in range(8)}, sys.argv[1])' "$original/llm.pt"
 size=$(stat -c %s "$original/llm.pt")
 sync "$original/llm.pt" # dirty pages stay
+sleep 3 # once a changed file has come to rest, its pages are read anew
 
 # cached FILE: how many bytes of it are in the page cache.
 cached()
