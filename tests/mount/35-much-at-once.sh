@@ -47,9 +47,7 @@ check_descriptors()
 torch sparse_checkpoint "$original/whole.pt" # of small tensors only
 for folder in {1..10}; do
 	mkdir "$original/$folder"
-	for number in {1..100}; do
-		cp "$original/whole.pt" "$original/$folder/$number.pt"
-	done
+	(cd "$original/$folder" && tee {1..100}.pt) <"$original/whole.pt" >/dev/null
 done
 mount_view
 list=$(find "$view" -name '*.pt' -size +0 -printf . | wc -c)
@@ -76,9 +74,7 @@ mkdir "$work/whole"
 torch sparse_checkpoint "$work/whole.pt"
 unzip -q "$work/whole.pt" -d "$work/whole"
 (cd "$work/whole" && zip -q -r "$original/0.pt" .)
-for number in {1..300}; do
-	cp "$original/0.pt" "$original/$number.pt"
-done
+(cd "$original" && tee {1..150}.pt | tee {151..300}.pt) <"$original/0.pt" >/dev/null
 mount_view
 sha256sum "$view"/*.pt | awk '{ print $1 }' | sort | uniq -c | matches -E '^ *301 ' ||
 	fail "one of 301 equal compressed files differs"
@@ -106,7 +102,7 @@ mount_view
 find "$view" -type f -printf '%f %s %i\n' | sort | cmp - "$work/list" ||
 	fail "a folder of 100,000 files is listed wrongly"
 first=$(memory)
-for _ in 1 2 3 4; do
+for _ in 1 2; do
 	# shellcheck disable=SC2012 # ls reads in its own way
 	expect 100001 "$(ls -l "$view" | wc -l)" "lines of ls -l"
 done
