@@ -16,7 +16,7 @@ declare -A readers=()
 start_reader()
 {
 	rm -f "$work/seen.$1"
-	"$PYTHON" "$tests/torch/versions.py" read "$1" "$2" >"$work/seen.$1" &
+	"$own_python" "$tests/torch/versions.py" read "$1" "$2" >"$work/seen.$1" &
 	readers[$1]=$!
 	wait_for 20 test -s "$work/seen.$1" || fail "the $1 reader does not start"
 }
@@ -132,7 +132,7 @@ expect_seen "a link that leads elsewhere" opening="1 2" holding=1
 # it does not hold still (ESTALE). Where the kernel reads by itself what is no
 # checkpoint just then, it sees the file grow.
 by_kernel=
-[[ $(status_of "$view" options) != *"'passthrough': True"* ]] || by_kernel="| SIZE| MIXED"
+[[ $(status_of "$view" options) != *'"passthrough": true'* ]] || by_kernel="| SIZE| MIXED"
 read_by place.pt opening holding mapping
 dd if="$work/2.pt" of="$original/place.pt" bs=64K conv=notrunc status=none
 expect_seen "overwritten" opening="1( EIO| ESTALE| MIXED$by_kernel)* 2" holding="1 EIO" mapping="1 SIGBUS"

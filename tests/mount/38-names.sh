@@ -43,7 +43,7 @@ for file in "$view/hift "*; do
 	same "$work/model" "$file"
 done
 expect_state converted "$view/.pt"
-[[ $(status_of "$view" options) == *"'*?*'"* ]] ||
+[[ $(status_of "$view" options) == *'"*?*"'* ]] ||
 	fail "a pattern is not in the options: $(status_of "$view" options)"
 expect_state passthrough "$view/upper.PT"
 [ ! -e "$view/$(longest 255 x)" ] || fail "a name that is not there is there"
@@ -60,7 +60,7 @@ exec 5<&-
 unmount_view
 printf '[alias]\n\xfd.pt = .pt\n' >"$config"
 mount_view
-[[ $(status_of "$view" options) == *"'alias': {'?.pt': '.pt'}"* ]] ||
+[[ $(status_of "$view" options) == *'"alias": {"?.pt": ".pt"}'* ]] ||
 	fail "an alias is not in the options: $(status_of "$view" options)"
 unmount_view
 : >"$config"

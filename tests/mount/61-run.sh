@@ -295,5 +295,5 @@ fi
 ) >"$work/out" || fail "nohup has no effect on COMMAND"
 expect alive "$(cat "$work/out")" "a COMMAND under nohup"
 
-"$PYTHON" "$tests/tools/job_control.py" "$CVQ" "$original" || fail "the terminal is not COMMAND's"
+"$own_python" "$tests/tools/job_control.py" "$CVQ" "$original" || fail "the terminal is not COMMAND's"
 nothing_left "the terminal"

@@ -78,7 +78,7 @@ unmount_view
 model=$original/$name
 lean()
 {
-	"$PYTHON" -c 'import resource, subprocess, sys
+	"$own_python" -c 'import resource, subprocess, sys
 code = subprocess.call(sys.argv[1:])
 kilobytes = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
 sys.exit(code or kilobytes > 100_000 and f"{kilobytes} KiB of memory")' "$@" ||

@@ -22,6 +22,10 @@ tests=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 : "${CVQ:=$CVQ_BUILD/cvq}"
 export CVQ_MOUNT CVQ
 tools=${CVQ_TOOLS:-$CVQ_BUILD/tests/tools}
+own_python=$PYTHON # for what is sent signals, has a terminal, or measures memory
+if [ -n "${CVQ_TEST_PYTHON_SERVER-}" ]; then
+	PYTHON=$tools/served_python # torch has been imported there already
+fi
 case_name=$(basename "$0" .sh)
 
 fail()
@@ -130,7 +134,8 @@ export TSAN_OPTIONS=${TSAN_OPTIONS:+$TSAN_OPTIONS:}$reports:exitcode=66:suppress
 # kernel writes them.
 list_mounts()
 {
-	awk -v work="$work/" 'index($5 "/", work) == 1 { print $5 }' /proc/self/mountinfo | tac
+	awk -v work="$work/" 'index($5 "/", work) == 1 { list = $5 "\n" list }
+		END { printf "%s", list }' /proc/self/mountinfo
 }
 
 is_mounted()
@@ -267,8 +272,7 @@ unmount_view()
 # attribute FILE NAME FIELD: of an extended attribute that holds JSON.
 attribute()
 {
-	"$PYTHON" -c 'import json, os, sys
-print(json.loads(os.getxattr(sys.argv[1], sys.argv[2])).get(sys.argv[3], ""))' "$@"
+	"$tools/json_attribute" "$@"
 }
 
 info_of()
