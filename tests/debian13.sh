@@ -141,6 +141,6 @@ env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/tmp LANG=C.UTF-8 CI="${CI-}" \
 	CVQ_BUILD_ROOT=/build CVQ_PRIVATE_NAMESPACE=1 CVQ_TEST_MODELS=CosyVoice2-0.5B \
 	unshare --pid --fork --kill-child bash -c '
 		mount -t proc proc "$0/proc" &&
-			exec chroot "$0" /source/tests/run.sh --no-install "$@" release' \
+			exec chroot "$0" /source/tests/run.sh --no-install --brief "$@" release' \
 	"$tree" "$@" </dev/null 9>&- || status=$?
 exit "$status"

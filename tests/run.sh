@@ -9,18 +9,19 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 usage()
 {
 	cat <<'END'
-Usage: tests/run.sh [--quick] [--no-install] [STEP...]
+Usage: tests/run.sh [--quick] [--brief] [--no-install] [STEP...]
 
 Steps; all of them if none is named:
   release   everything ctest has, on a release build with warnings as errors
-  asan      unit and mount tests but the slow ones, under AddressSanitizer and UBSan
-  tsan      the same under ThreadSanitizer; of the second runs, as an ordinary user, only
-            those of changing sources and of life and death
+  asan      unit and mount tests but the slow ones, briefly, under AddressSanitizer and UBSan
+  tsan      the same under ThreadSanitizer
   fuzz      the fuzz targets for some seconds each, on a build by clang
   style     formatting, clang-tidy, shellcheck, the order of the rooms
-  debian13  the release step in a Debian 13 tree (only on Debian 12, as root)
+  debian13  the release step, briefly, in a Debian 13 tree (only on Debian 12, as root)
 
   --quick       leave out the tests labelled slow
+  --brief       of the second runs as an ordinary user, only those that go other ways
+                than root's
   --no-install  install nothing
 
 CVQ_BUILD_ROOT, if set, is where build/, build-asan/, ... are made.
@@ -33,6 +34,7 @@ all_steps=(release asan tsan fuzz style debian13)
 steps=()
 install=true
 quick=false
+brief=false
 for argument; do
 	case $argument in
 	-h | --help)
@@ -40,6 +42,7 @@ for argument; do
 		exit 0
 		;;
 	--quick) quick=true ;;
+	--brief) brief=true ;;
 	--no-install) install=false ;;
 	release | asan | tsan | fuzz | style | debian13) steps+=("$argument") ;;
 	*)
@@ -62,7 +65,7 @@ build_root=${CVQ_BUILD_ROOT:-$PWD}
 jobs=$(nproc)
 scratch=$(mktemp -d "${TMPDIR:-/var/tmp}/cvq-run.XXXXXX") || exit 1
 chmod 755 "$scratch"
-trap 'clear_leftovers >&2; rm -rf --one-file-system "$scratch"' EXIT
+trap 'clear_leftovers >&2; end_python_server; rm -rf --one-file-system "$scratch"' EXIT
 trap 'exit 130' INT TERM
 if [ "$(id -u)" = 0 ]; then
 	open_fuse_to_users "$scratch"
@@ -156,6 +159,32 @@ clear_leftovers()
 	rm -rf --one-file-system "$scratch/tmp"
 }
 
+# --- A Python that all tests share ------------------------------------------------
+
+python_server=
+start_python_server()
+{
+	local socket=$scratch/python.socket
+
+	# Who names a Python means that one.
+	[ -z "${PYTHON-}${CVQ_TEST_PYTHON_SERVER-}" ] || return 0
+	PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 tests/tools/python_server.py "$socket" \
+		</dev/null 9>&- &
+	python_server=$!
+	until [ -S "$socket" ]; do
+		kill -0 "$python_server" 2>/dev/null || return
+		sleep 0.1
+	done
+	export CVQ_TEST_PYTHON_SERVER=$socket
+}
+
+end_python_server()
+{
+	[ -n "$python_server" ] || return
+	kill "$python_server" && wait "$python_server"
+	python_server=
+} 2>/dev/null
+
 # --- ctest ----------------------------------------------------------------------
 
 # quietly NAME COMMAND...: shows the output only if the command fails.
@@ -194,6 +223,7 @@ ctest_step()
 	local tests=0 failed=0 skipped=0 notes=()
 
 	shift 2
+	start_python_server
 	$quick && set -- "$@" -LE slow
 	mkdir -m 1777 "$scratch/tmp" "$scratch/sanitizer-$step"
 	chmod 1777 "$scratch/tmp" "$scratch/sanitizer-$step"
@@ -236,10 +266,18 @@ ctest_step()
 
 # --- The steps ------------------------------------------------------------------
 
+# The cases whose second runs are not left out: models, readers, wrong usage, changes,
+# places, ends, the page cache, permissions.
+brief_users='(10|13|20|32|33|34|42|43)'
+brief_tests="^((unit|slow|bench)/|mount/([^/]*|$brief_users-[^/]*/user)$)"
+
 step_release()
 {
+	local selection=()
+
+	$brief && selection=(--tests-regex "$brief_tests")
 	if build release build; then
-		ctest_step release build ctest
+		ctest_step release build ctest "${selection[@]}"
 	else
 		result release 0 1 0 "does not build"
 	fi
@@ -248,14 +286,11 @@ step_release()
 step_asan()
 {
 	if build asan build-asan; then
-		ctest_step asan build-asan ctest --tests-regex '^(unit|mount)/' -LE slow
+		ctest_step asan build-asan ctest --tests-regex "$brief_tests" -LE "slow|bench"
 	else
 		result asan 0 1 0 "does not build"
 	fi
 }
-
-# The cases that the tsan step runs as an ordinary user, too: changes and ends.
-user_cases='(32|34)'
 
 # ThreadSanitizer's runtime cannot cope with much randomness in addresses.
 step_tsan()
@@ -264,8 +299,7 @@ step_tsan()
 
 	setarch -R true 2>/dev/null && fixed=(setarch -R)
 	if build tsan build-tsan; then
-		ctest_step tsan build-tsan "${fixed[@]}" ctest -LE slow \
-			--tests-regex "^(unit/|mount/[^/]*$|mount/$user_cases-.*/user$)"
+		ctest_step tsan build-tsan "${fixed[@]}" ctest --tests-regex "$brief_tests" -LE "slow|bench"
 	else
 		result tsan 0 1 0 "does not build"
 	fi
