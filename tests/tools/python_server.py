@@ -69,14 +69,17 @@ def can_become(client: int) -> bool:
 
 
 def enter_mount_namespace(client: int) -> None:
-    folder = os.open(f"/proc/{client}/cwd", os.O_PATH)
+    folder, root = (os.open(f"/proc/{client}/{name}", os.O_PATH) for name in ["cwd", "root"])
     if not os.path.samefile(f"/proc/{client}/ns/mnt", "/proc/self/ns/mnt"):
         namespace = os.open(f"/proc/{client}/ns/mnt", os.O_RDONLY)
         if libc.setns(namespace, 0) != 0:
             raise OSError(ctypes.get_errno(), "setns")
         os.close(namespace)
+        os.fchdir(root)  # the client's may be another than the namespace's
+        os.chroot(".")
     os.fchdir(folder)
     os.close(folder)
+    os.close(root)
 
 
 def take_files(files: List[int], numbers: bytes) -> None:
