@@ -168,8 +168,8 @@ start_python_server()
 
 	# Who names a Python means that one.
 	[ -z "${PYTHON-}${CVQ_TEST_PYTHON_SERVER-}" ] || return 0
-	PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 tests/tools/python_server.py "$socket" \
-		</dev/null 9>&- &
+	TMPDIR=$scratch PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 \
+		tests/tools/python_server.py "$socket" </dev/null 9>&- &
 	python_server=$!
 	until [ -S "$socket" ]; do
 		kill -0 "$python_server" 2>/dev/null || return

@@ -10,6 +10,7 @@ say, as python3 would: with its open files, environment, folder, credentials and
 mount namespace. What cannot be had that way is declined, and runs in a Python of its
 own.
 """
+import atexit
 import ctypes
 import gc
 import io
@@ -25,6 +26,7 @@ import threading
 import traceback
 import types
 import warnings
+import weakref
 from typing import Dict, List, Tuple
 
 try:
@@ -164,7 +166,9 @@ def be_client(client: int, files: List[int], numbers: bytes) -> None:
         sys.stdout = open(1, "w", closefd=False, buffering=1 if os.isatty(1) else -1)
         sys.stderr = open(2, "w", closefd=False, buffering=1, errors="backslashreplace")
         status = exit_status(arguments)
-        threading._shutdown()  # type: ignore[attr-defined] # waits for threads, as python3 does
+        # As python3 ends: waits for threads, and removes temporary folders.
+        threading._shutdown()  # type: ignore[attr-defined]
+        atexit._run_exitfuncs()
         sys.stdout.flush()
         sys.stderr.flush()
     except BaseException:
@@ -249,6 +253,8 @@ class Server:
 
 if __name__ == "__main__":
     server = Server(sys.argv[1])
+    for finalizer in list(weakref.finalize._registry):  # type: ignore[attr-defined]
+        finalizer.atexit = False  # what torch made for itself is not a forked process's to remove
     gc.collect()
     gc.freeze()  # what all have in common stays in common
     server.serve()
