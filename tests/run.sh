@@ -20,8 +20,8 @@ Steps; all of them if none is named:
   debian13  the release step, briefly, in a Debian 13 tree (only on Debian 12, as root)
 
   --quick       leave out the tests labelled slow
-  --brief       of the second runs as an ordinary user, only those that go other ways
-                than root's
+  --brief       leave out the benchmark, and of the second runs as an ordinary user all
+                but those that go other ways than root's
   --no-install  install nothing
 
 CVQ_BUILD_ROOT, if set, is where build/, build-asan/, ... are made.
@@ -269,7 +269,7 @@ ctest_step()
 # The cases whose second runs are not left out: models, readers, wrong usage, changes,
 # places, ends, the page cache, permissions.
 brief_users='(10|13|20|32|33|34|42|43)'
-brief_tests="^((unit|slow|bench)/|mount/([^/]*|$brief_users-[^/]*/user)$)"
+brief_tests="^((unit|slow)/|mount/([^/]*|$brief_users-[^/]*/user)$)"
 
 step_release()
 {
@@ -286,7 +286,7 @@ step_release()
 step_asan()
 {
 	if build asan build-asan; then
-		ctest_step asan build-asan ctest --tests-regex "$brief_tests" -LE "slow|bench"
+		ctest_step asan build-asan ctest --tests-regex "$brief_tests" -LE slow
 	else
 		result asan 0 1 0 "does not build"
 	fi
@@ -299,7 +299,7 @@ step_tsan()
 
 	setarch -R true 2>/dev/null && fixed=(setarch -R)
 	if build tsan build-tsan; then
-		ctest_step tsan build-tsan "${fixed[@]}" ctest --tests-regex "$brief_tests" -LE "slow|bench"
+		ctest_step tsan build-tsan "${fixed[@]}" ctest --tests-regex "$brief_tests" -LE slow
 	else
 		result tsan 0 1 0 "does not build"
 	fi
