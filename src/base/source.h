@@ -6,6 +6,7 @@
 #define CVQ_BASE_SOURCE_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -22,6 +23,7 @@ struct cvq_counters {
 struct cvq_source {
 	int fd;
 	struct cvq_counters *counters; /* or NULL */
+	bool quickly; /* -EAGAIN in place of waiting for a disk, or of long computing */
 	/* For bytes that are in no file: NULL, or what is called in place of pread(2) and
 	 * returns a negative errno where that sets errno. */
 	ssize_t (*read)(void *context, void *buffer, size_t length, uint64_t offset);
@@ -30,7 +32,7 @@ struct cvq_source {
 
 /*
  * Reads exactly 'length' bytes at 'offset'.  Returns 0; -ENODATA if the file
- * ends before; or what reading failed with.
+ * ends before; or what reading failed with, -EAGAIN only if 'quickly' is set.
  */
 cvq_err cvq_source_read(const struct cvq_source *source, void *buffer, size_t length,
 			uint64_t offset);

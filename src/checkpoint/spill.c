@@ -178,12 +178,14 @@ cvq_err cvq_spill_read(struct cvq_spill *spill, const struct cvq_source *source,
 	offset -= CVQ_SPILL_START;
 	struct place *place = find_place(spill, offset);
 	cvq_err err = 0;
+	if (atomic_load(&place->state) == AWAITED && source->quickly)
+		return -EAGAIN;
 	if (atomic_load(&place->state) == AWAITED)
 		err = attempt(spill, source, place);
 	if (!err && atomic_load(&place->state) == DAMAGED)
 		err = -EBADMSG;
 	if (err)
 		return err;
-	const struct cvq_source file = {.fd = spill->fd};
+	const struct cvq_source file = {.fd = spill->fd, .quickly = source->quickly};
 	return cvq_source_read(&file, buffer, length, offset);
 }

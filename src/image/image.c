@@ -300,6 +300,8 @@ ssize_t cvq_image_read(struct cvq_image *image, const struct cvq_source *source,
 
 	/* Numbers first: their CRCs are then there for the seals among them. */
 	cvq_err err = read_range(image, source, &range, false);
+	if (!err && source->quickly && !cvq_image_is_at_hand(image, length, offset))
+		err = -EAGAIN;
 	if (!err)
 		err = cvq_checksums_complete(image, source, range.first, range.last);
 	if (!err)

@@ -27,32 +27,17 @@ void cvq_ahead_stop(struct cvq_ahead *ahead)
 	cvq_streams_stop(&ahead->streams);
 }
 
-/* No thread that serves ends before the session does, so each is counted once. */
-static void count_this_thread(struct cvq_ahead *ahead)
-{
-	static _Thread_local bool is_counted;
-	if (!is_counted)
-		atomic_fetch_add(&ahead->threads, 1);
-	is_counted = true;
-}
-
-/* How many may run ahead now. */
-static unsigned most_now(const struct cvq_ahead *ahead)
-{
-	unsigned half = atomic_load(&ahead->threads) / 2;
-	return half < ahead->most ? half : ahead->most;
-}
-
-struct cvq_run cvq_ahead_note(struct cvq_ahead *ahead, const struct cvq_handle *handle,
+struct cvq_run cvq_ahead_note(struct cvq_context *context, const struct cvq_handle *handle,
 			      uint64_t offset, size_t length)
 {
+	struct cvq_ahead *ahead = &context->ahead;
 	struct cvq_run run = {.content = CVQ_NO_CONTENT};
-	count_this_thread(ahead);
-	run.stream = cvq_streams_note(&ahead->streams, most_now(ahead), handle->node->id,
+	run.stream = cvq_streams_note(&ahead->streams, ahead->most, handle->node->id,
 				      offset, length);
 	if (!run.stream)
 		return run;
-	if (cvq_content_copy(&handle->content, &run.content)) {
+	if (!cvq_serving_has(&context->serving, 2 * ahead->most) ||
+	    cvq_content_copy(&handle->content, &run.content)) {
 		cvq_stream_stop(&ahead->streams, run.stream);
 		run.stream = NULL;
 		return run;
@@ -88,6 +73,7 @@ void cvq_ahead_run(struct cvq_context *context, struct cvq_run *run)
 	struct cvq_streams *streams = &context->ahead.streams;
 	if (!run->stream)
 		return;
+	cvq_serving_leave(&context->serving);
 	cleanup_answer struct cvq_answer *answer =
 		cvq_answer_take(&context->buffers, CVQ_STREAM_PIECE);
 	uint64_t size = (uint64_t)run->node->entry.attributes.st_size;
@@ -103,4 +89,5 @@ void cvq_ahead_run(struct cvq_context *context, struct cvq_run *run)
 	cvq_stream_stop(streams, run->stream);
 	cvq_content_close(&run->content);
 	cvq_node_unref(run->node);
+	cvq_serving_return(&context->serving);
 }

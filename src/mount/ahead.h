@@ -23,7 +23,6 @@ struct cvq_handle;
 struct cvq_ahead {
 	struct fuse_session *session; /* set up before the first request ... */
 	unsigned most;                /* ... and how many may run ahead at once */
-	atomic_uint threads;          /* that have served so far */
 	struct cvq_streams streams;
 	_Atomic uint64_t bytes; /* stored before somebody asked for them */
 };
@@ -31,8 +30,7 @@ struct cvq_ahead {
 /*
  * To be called when serving begins, with up to 'threads' threads.  A page that a reader
  * has asked for is locked until he is answered, and who would store it waits for that,
- * uninterruptibly.  So at least as many threads as run ahead never do: of those that
- * have been seen to serve, as libfuse may not get all that it is allowed.
+ * uninterruptibly.  So at least as many threads as run ahead never do.
  */
 void cvq_ahead_init(struct cvq_ahead *ahead, struct fuse_session *session,
 		    unsigned threads);
@@ -52,7 +50,7 @@ struct cvq_run {
  * Takes notice of a request for 'length' bytes at 'offset' of 'handle', before it is
  * answered: with the answer, the handle may be gone.
  */
-struct cvq_run cvq_ahead_note(struct cvq_ahead *ahead, const struct cvq_handle *handle,
+struct cvq_run cvq_ahead_note(struct cvq_context *context, const struct cvq_handle *handle,
 			      uint64_t offset, size_t length);
 
 /* Runs ahead, if that was decided; to be called after the request was answered. */

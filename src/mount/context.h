@@ -16,6 +16,7 @@
 #include "mount/nodes.h"
 #include "mount/options.h"
 #include "mount/passthrough.h"
+#include "mount/serving.h"
 #include "mount/status.h"
 #include "view/view.h"
 
@@ -35,6 +36,7 @@ struct cvq_context {
 	struct cvq_passthrough passthrough;
 	struct cvq_lifeline lifeline;
 	struct cvq_buffers buffers;
+	struct cvq_serving serving;
 	struct cvq_ahead ahead;
 	struct cvq_ending ending;
 };

@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "mount/ending.h"
 
-#include <time.h>
-
 #include "base/threads.h"
 #include "mount/context.h"
 
-/* Wakes the server, or the watcher, and otherwise means nothing. */
+/* Wakes the watcher, and otherwise means nothing. */
 #define WAKING SIGUSR2
 
 static void do_nothing(int signal)
@@ -43,7 +41,8 @@ void cvq_ending_allow(const struct cvq_ending *ending)
 
 static void *watch(void *data)
 {
-	struct cvq_ending *ending = data;
+	struct cvq_context *context = data;
+	struct cvq_ending *ending = &context->ending;
 	sigset_t awaited = ending->signals;
 	int signal = WAKING;
 
@@ -53,25 +52,15 @@ static void *watch(void *data)
 			return NULL;
 	if (atomic_load(&ending->is_over))
 		return NULL;
-	cvq_ahead_stop(&ending->context->ahead);
-	fuse_session_exit(ending->session);
-	/* The server may be just about to wait, so once might not be enough. */
-	while (!atomic_load(&ending->is_over)) {
-		const struct timespec moment = {.tv_nsec = 10 * 1000 * 1000};
-		pthread_kill(ending->server, WAKING);
-		nanosleep(&moment, NULL);
-	}
+	cvq_ahead_stop(&context->ahead);
+	cvq_serving_stop(&context->serving);
 	return NULL;
 }
 
-cvq_err cvq_ending_watch(struct cvq_context *context, struct fuse_session *session)
+cvq_err cvq_ending_watch(struct cvq_context *context)
 {
 	struct cvq_ending *ending = &context->ending;
-
-	ending->context = context;
-	ending->session = session;
-	ending->server = pthread_self();
-	cvq_err err = cvq_thread_start(&ending->watcher, watch, ending);
+	cvq_err err = cvq_thread_start(&ending->watcher, watch, context);
 	ending->watched = !err;
 	return err;
 }

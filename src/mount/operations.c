@@ -264,8 +264,15 @@ static void answer_read(struct cvq_context *context, fuse_req_t request,
 	}
 	struct cvq_reason reason;
 	void *bytes = cvq_answer_bytes(answer);
-	ssize_t got = cvq_view_read(context->view, &file->node->entry, &file->content,
-				    bytes, size, offset, &reason);
+	const struct cvq_entry *entry = &file->node->entry;
+	ssize_t got = cvq_view_read_quickly(context->view, entry, &file->content, bytes,
+					    size, offset, &reason);
+	if (got == -EAGAIN) {
+		cvq_serving_leave(&context->serving);
+		got = cvq_view_read(context->view, entry, &file->content, bytes, size,
+				    offset, &reason);
+		cvq_serving_return(&context->serving);
+	}
 	if (got < 0) {
 		cvq_request_report(context, file->node, &reason);
 		fuse_reply_err(request, (int)-got);
@@ -286,7 +293,7 @@ static void op_read(fuse_req_t request, fuse_ino_t id, size_t size, off_t offset
 	struct cvq_run run = {0};
 	/* Some readers never look into the cache. */
 	if (!context->options->direct_io && !(info->flags & O_DIRECT))
-		run = cvq_ahead_note(&context->ahead, file, (uint64_t)offset, size);
+		run = cvq_ahead_note(context, file, (uint64_t)offset, size);
 	answer_read(context, request, file, size, (uint64_t)offset);
 	cvq_statistics_count_read(&context->statistics, began);
 	cvq_ahead_run(context, &run);

@@ -183,10 +183,7 @@ static void libfuse_to_syslog(enum fuse_log_level level, const char *format,
 	vsyslog(LOG_DAEMON | (int)level, format, arguments);
 }
 
-/*
- * Readers wait for disks, so more threads than processors.  Idle ones are kept: to
- * end and start them costs more than they do.
- */
+/* Readers wait for disks, so more threads than processors. */
 static unsigned thread_count(const struct cvq_mount_options *options)
 {
 	if (options->max_threads)
@@ -199,18 +196,15 @@ cvq_err cvq_session_serve(struct cvq_context *context, struct fuse_session *sess
 {
 	if (context->log.to_syslog)
 		fuse_set_log_func(libfuse_to_syslog);
-	struct fuse_loop_config *config = fuse_loop_cfg_create();
-	if (!config)
-		return -ENOMEM;
-	fuse_loop_cfg_set_clone_fd(config, 1);
 	unsigned threads = thread_count(context->options);
-	fuse_loop_cfg_set_max_threads(config, threads);
 	cvq_ahead_init(&context->ahead, session, threads);
-	cvq_err err = cvq_ending_watch(context, session);
+	cvq_err err = cvq_serving_init(&context->serving, session, threads);
 	if (!err)
-		err = fuse_session_loop_mt(session, config);
+		err = cvq_ending_watch(context);
+	if (!err)
+		err = cvq_serving_run(&context->serving);
 	cvq_ending_release(&context->ending);
-	fuse_loop_cfg_destroy(config);
+	cvq_serving_release(&context->serving);
 	cvq_ahead_release(&context->ahead);
 	return err;
 }

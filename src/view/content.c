@@ -63,14 +63,17 @@ static cvq_err explain_failure(cvq_err err, struct cvq_reason *reason)
 
 ssize_t cvq_content_read(const struct cvq_content *content,
 			 const struct cvq_version *version, struct cvq_counters *counters,
-			 void *buffer, size_t length, uint64_t offset,
+			 bool quickly, void *buffer, size_t length, uint64_t offset,
 			 struct cvq_reason *reason)
 {
-	const struct cvq_source source = {.fd = content->fd, .counters = counters};
+	const struct cvq_source source = {
+		.fd = content->fd, .counters = counters, .quickly = quickly};
 	ssize_t got =
 		content->image
 			? cvq_image_read(content->image, &source, buffer, length, offset)
 			: read_passed(&source, version->size, buffer, length, offset);
+	if (quickly && got == -EAGAIN)
+		return got;
 
 	/* Looked at after reading, so that what was read is known to be one version. */
 	struct stat now;

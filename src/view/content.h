@@ -35,11 +35,12 @@ void cvq_content_close(struct cvq_content *content);
 /*
  * Reads of the file, which was opened as 'version'.  Returns the number of bytes, short
  * only at the end; or a negative errno with the reason: -EIO if the source cannot be read
- * or was modified in place since then, -ENOMEM.  Thread-safe.
+ * or was modified in place since then, -ENOMEM.  With 'quickly', -EAGAIN without a reason
+ * if that takes more than copying and converting what is in memory.  Thread-safe.
  */
 ssize_t cvq_content_read(const struct cvq_content *content,
 			 const struct cvq_version *version, struct cvq_counters *counters,
-			 void *buffer, size_t length, uint64_t offset,
+			 bool quickly, void *buffer, size_t length, uint64_t offset,
 			 struct cvq_reason *reason);
 
 /* Whether to read that range is worth its while before somebody asks for it: all of the
