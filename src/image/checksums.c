@@ -17,6 +17,9 @@
 /* Pages converted at a time: as FP32 and FP16 they fit the first cache levels. */
 #define GROUP_PAGES 8
 
+/* So few that to prepare the combining of their CRCs does not pay off. */
+#define FEW_PAGES 8
+
 /* What one thread takes at a time, and from how many bytes on threads pay off. */
 #define TASK_PAGES     256
 #define PARALLEL_BYTES (16u << 20)
@@ -143,10 +146,13 @@ cvq_err cvq_checksums_crc(struct cvq_image *image, struct cvq_conversion *conver
 			  const struct cvq_source *source, uint32_t *crc)
 {
 	uint64_t pages = page_count(conversion);
-	uint32_t whole_page = cvq_crc32_combine_operator(CVQ_PAGE_BYTES);
+	bool many = pages > FEW_PAGES;
+	struct cvq_crc32_shift by_page;
 	uint32_t group[GROUP_PAGES];
 	cvq_err err = 0;
 
+	if (many)
+		cvq_crc32_shift_prepare(&by_page, CVQ_PAGE_BYTES);
 	*crc = 0;
 	for (uint64_t page = 0; page < pages && !err; page += GROUP_PAGES) {
 		unsigned count =
@@ -155,8 +161,8 @@ cvq_err cvq_checksums_crc(struct cvq_image *image, struct cvq_conversion *conver
 		for (unsigned i = 0; i < count && !err; i++) {
 			uint64_t length = page_start(conversion, page + i + 1) -
 					  page_start(conversion, page + i);
-			*crc = length == CVQ_PAGE_BYTES
-				       ? cvq_crc32_combine_apply(*crc, group[i], whole_page)
+			*crc = many && length == CVQ_PAGE_BYTES
+				       ? cvq_crc32_shift(&by_page, *crc, group[i])
 				       : cvq_crc32_combine(*crc, group[i], length);
 		}
 	}

@@ -77,19 +77,24 @@ uint32_t cvq_crc32(uint32_t crc, const void *data, size_t length)
 	return length ? libdeflate_crc32(crc, data, length) : crc;
 }
 
-uint32_t cvq_crc32_combine_operator(uint64_t length_b)
-{
-	return power_of_x(length_b % ORDER_OF_X);
-}
-
-uint32_t cvq_crc32_combine_apply(uint32_t crc_a, uint32_t crc_b, uint32_t combine_operator)
-{
-	return multiply(crc_a, combine_operator) ^ crc_b;
-}
-
 uint32_t cvq_crc32_combine(uint32_t crc_a, uint32_t crc_b, uint64_t length_b)
 {
-	return cvq_crc32_combine_apply(crc_a, crc_b, cvq_crc32_combine_operator(length_b));
+	return multiply(crc_a, power_of_x(length_b % ORDER_OF_X)) ^ crc_b;
+}
+
+/* Multiplication is linear, so 32 products give all of them. */
+void cvq_crc32_shift_prepare(struct cvq_crc32_shift *shift, uint64_t length_b)
+{
+	uint32_t power = power_of_x(length_b % ORDER_OF_X);
+	for (unsigned i = 0; i < 4; i++) {
+		uint32_t *byte = shift->bytes[i];
+		byte[0] = 0;
+		for (unsigned value = 1; value < 256; value++) {
+			unsigned rest = value & (value - 1);
+			byte[value] = rest ? byte[rest] ^ byte[value ^ rest]
+					   : multiply(value << 8 * i, power);
+		}
+	}
 }
 
 void cvq_crc32_forge(uint8_t seal[4], uint32_t crc_a, uint32_t crc_b, uint64_t length_b,

@@ -15,10 +15,21 @@ uint32_t cvq_crc32(uint32_t crc, const void *data, size_t length);
 uint32_t cvq_crc32_combine(uint32_t crc_a, uint32_t crc_b, uint64_t length_b);
 
 /*
- * The same for many B of one length: derive the operator once, apply it often.
+ * The same for many B of one length: what each byte of the CRC of A comes to once as many
+ * bytes have followed.  To prepare it takes as long as some ten cvq_crc32_combine().
  */
-uint32_t cvq_crc32_combine_operator(uint64_t length_b);
-uint32_t cvq_crc32_combine_apply(uint32_t crc_a, uint32_t crc_b, uint32_t combine_operator);
+struct cvq_crc32_shift {
+	uint32_t bytes[4][256];
+};
+
+void cvq_crc32_shift_prepare(struct cvq_crc32_shift *shift, uint64_t length_b);
+
+static inline uint32_t cvq_crc32_shift(const struct cvq_crc32_shift *shift, uint32_t crc_a,
+				       uint32_t crc_b)
+{
+	return shift->bytes[0][crc_a & 0xFF] ^ shift->bytes[1][crc_a >> 8 & 0xFF] ^
+	       shift->bytes[2][crc_a >> 16 & 0xFF] ^ shift->bytes[3][crc_a >> 24] ^ crc_b;
+}
 
 /*
  * Computes the four bytes 'seal' for which

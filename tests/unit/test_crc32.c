@@ -124,7 +124,7 @@ static void lengths_beyond_4_gib_combine(void **state)
 }
 
 /* Combining with a length of n, then m, is combining with n + m. */
-static void operators_of_any_length_are_consistent(void **state)
+static void any_lengths_combine_consistently(void **state)
 {
 	const uint64_t lengths[] = {
 		0,          1,           0x7FFFFFFF,     0x80000000, 0xFFFFFFFE,
@@ -133,14 +133,29 @@ static void operators_of_any_length_are_consistent(void **state)
 	(void)state;
 	for (size_t i = 0; i < LENGTH(lengths); i++) {
 		for (size_t j = 0; j < LENGTH(lengths); j++) {
-			uint32_t one = cvq_crc32_combine_operator(lengths[i]);
-			uint32_t two = cvq_crc32_combine_operator(lengths[j]);
-			uint32_t both = cvq_crc32_combine_operator(lengths[i] + lengths[j]);
-			uint32_t crc = cvq_crc32_combine_apply(0xDEADBEEF, 0, one);
+			uint64_t both = lengths[i] + lengths[j];
+			uint32_t crc = cvq_crc32_combine(0xDEADBEEF, 0, lengths[i]);
 
-			assert_int_equal(
-				cvq_crc32_combine_apply(crc, 0x12345678, two),
-				cvq_crc32_combine_apply(0xDEADBEEF, 0x12345678, both));
+			assert_int_equal(cvq_crc32_combine(crc, 0x12345678, lengths[j]),
+					 cvq_crc32_combine(0xDEADBEEF, 0x12345678, both));
+		}
+	}
+}
+
+static void a_prepared_length_combines_the_same(void **state)
+{
+	const uint64_t lengths[] = {0, 1, 4096, 0xFFFFFFFF, 0x123456789ABC};
+	uint64_t seed = 5;
+
+	(void)state;
+	for (size_t i = 0; i < LENGTH(lengths); i++) {
+		struct cvq_crc32_shift shift;
+		cvq_crc32_shift_prepare(&shift, lengths[i]);
+		for (int round = 0; round < 1000; round++) {
+			uint32_t crc_a = random_bits(&seed);
+			uint32_t crc_b = random_bits(&seed);
+			assert_int_equal(cvq_crc32_shift(&shift, crc_a, crc_b),
+					 cvq_crc32_combine(crc_a, crc_b, lengths[i]));
 		}
 	}
 }
@@ -164,13 +179,14 @@ static void zlib_agrees_on_long_lengths(void **state)
 static void the_polynomial_is_primitive(void **state)
 {
 	const uint32_t primes[] = {3, 5, 17, 257, 65537}; /* of 2^32 - 1 */
-	const uint32_t one = cvq_crc32_combine_operator(0);
+	const uint32_t crc = 1;
 
 	(void)state;
-	assert_int_equal((uint32_t)crc32_combine_gen(ORDER_OF_X), one);
+	assert_int_equal((uint32_t)crc32_combine_gen(ORDER_OF_X),
+			 (uint32_t)crc32_combine_gen(0));
 	for (size_t i = 0; i < LENGTH(primes); i++)
-		assert_int_not_equal(cvq_crc32_combine_operator(ORDER_OF_X / primes[i]),
-				     one);
+		assert_int_not_equal(cvq_crc32_combine(crc, 0, ORDER_OF_X / primes[i]),
+				     crc);
 }
 
 /* ========================================================================== */
@@ -256,7 +272,8 @@ int main(void)
 		cmocka_unit_test(a_sum_can_be_continued_at_any_byte),
 		cmocka_unit_test(two_sums_combine_to_the_sum_of_the_whole),
 		cmocka_unit_test(lengths_beyond_4_gib_combine),
-		cmocka_unit_test(operators_of_any_length_are_consistent),
+		cmocka_unit_test(any_lengths_combine_consistently),
+		cmocka_unit_test(a_prepared_length_combines_the_same),
 		cmocka_unit_test(zlib_agrees_on_long_lengths),
 		cmocka_unit_test(the_polynomial_is_primitive),
 		cmocka_unit_test(a_seal_gives_the_bytes_around_it_any_sum),
