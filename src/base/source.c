@@ -5,24 +5,15 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-/* What file systems cannot tell counts as not cached. */
-static ssize_t read_cached(int fd, void *buffer, size_t length, uint64_t offset)
-{
-	const struct iovec target = {.iov_base = buffer, .iov_len = length};
-	ssize_t got = preadv2(fd, &target, 1, (off_t)offset, RWF_NOWAIT);
-	if (got >= 0)
-		return got;
-	return errno == EOPNOTSUPP || errno == ENOSYS ? -EAGAIN : -errno;
-}
-
 static ssize_t read_some(const struct cvq_source *source, void *buffer, size_t length,
 			 uint64_t offset)
 {
 	if (source->read)
 		return source->read(source->context, buffer, length, offset);
-	if (source->quickly)
-		return read_cached(source->fd, buffer, length, offset);
-	ssize_t got = pread(source->fd, buffer, length, (off_t)offset);
+	const struct iovec target = {.iov_base = buffer, .iov_len = length};
+	ssize_t got = source->quickly
+			      ? preadv2(source->fd, &target, 1, (off_t)offset, RWF_NOWAIT)
+			      : pread(source->fd, buffer, length, (off_t)offset);
 	return got < 0 ? -errno : got;
 }
 

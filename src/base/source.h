@@ -23,16 +23,18 @@ struct cvq_counters {
 struct cvq_source {
 	int fd;
 	struct cvq_counters *counters; /* or NULL */
-	bool quickly; /* -EAGAIN in place of waiting for a disk, or of long computing */
+	/* Fail, with whatever error, in place of waiting for a disk or computing for long.
+	 */
+	bool quickly;
 	/* For bytes that are in no file: NULL, or what is called in place of pread(2) and
-	 * returns a negative errno where that sets errno. */
+	 * returns a negative errno where that sets errno; never quickly. */
 	ssize_t (*read)(void *context, void *buffer, size_t length, uint64_t offset);
 	void *context;
 };
 
 /*
  * Reads exactly 'length' bytes at 'offset'.  Returns 0; -ENODATA if the file
- * ends before; or what reading failed with, -EAGAIN only if 'quickly' is set.
+ * ends before; or what reading failed with.
  */
 cvq_err cvq_source_read(const struct cvq_source *source, void *buffer, size_t length,
 			uint64_t offset);

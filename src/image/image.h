@@ -76,8 +76,7 @@ const struct cvq_image_summary *cvq_image_summary(const struct cvq_image *image)
  * be the file that was planned, unchanged (the caller sees to that).
  *
  * Returns the number of bytes, short only at the end of the image; or a negative
- * errno: -EAGAIN if the source is to be read quickly and that cannot be.  Thread-safe; a
- * lock is held only while a compressed record is inflated.
+ * errno.  Thread-safe; a lock is held only while a compressed record is inflated.
  */
 ssize_t cvq_image_read(struct cvq_image *image, const struct cvq_source *source,
 		       void *buffer, size_t length, uint64_t offset);

@@ -36,7 +36,8 @@ struct cvq_run cvq_ahead_note(struct cvq_context *context, const struct cvq_hand
 				      offset, length);
 	if (!run.stream)
 		return run;
-	if (!cvq_serving_has(&context->serving, 2 * ahead->most) ||
+	/* However many run ahead, as many do not. */
+	if (!cvq_serving_provide(&context->serving, 2 * ahead->most) ||
 	    cvq_content_copy(&handle->content, &run.content)) {
 		cvq_stream_stop(&ahead->streams, run.stream);
 		run.stream = NULL;
@@ -89,5 +90,4 @@ void cvq_ahead_run(struct cvq_context *context, struct cvq_run *run)
 	cvq_stream_stop(streams, run->stream);
 	cvq_content_close(&run->content);
 	cvq_node_unref(run->node);
-	cvq_serving_return(&context->serving);
 }

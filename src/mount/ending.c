@@ -4,7 +4,7 @@
 #include "base/threads.h"
 #include "mount/context.h"
 
-/* Wakes the watcher, and otherwise means nothing. */
+/* Wakes the watcher.  From anybody else it means nothing. */
 #define WAKING SIGUSR2
 
 static void do_nothing(int signal)

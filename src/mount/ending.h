@@ -23,7 +23,7 @@ struct cvq_ending {
 	sigset_t signals; /* that end the view */
 	pthread_t watcher;
 	bool watched;
-	atomic_bool is_over; /* the view has ended by itself */
+	atomic_bool is_over; /* nobody serves any more */
 };
 
 /*

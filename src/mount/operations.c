@@ -266,12 +266,11 @@ static void answer_read(struct cvq_context *context, fuse_req_t request,
 	void *bytes = cvq_answer_bytes(answer);
 	const struct cvq_entry *entry = &file->node->entry;
 	ssize_t got = cvq_view_read_quickly(context->view, entry, &file->content, bytes,
-					    size, offset, &reason);
-	if (got == -EAGAIN) {
+					    size, offset);
+	if (got < 0) {
 		cvq_serving_leave(&context->serving);
 		got = cvq_view_read(context->view, entry, &file->content, bytes, size,
 				    offset, &reason);
-		cvq_serving_return(&context->serving);
 	}
 	if (got < 0) {
 		cvq_request_report(context, file->node, &reason);

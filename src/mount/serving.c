@@ -11,16 +11,17 @@
 /* One takes a request, and the next one is there already. */
 #define MOST_WAITING 2u
 
-/* Of the processors, who asks needs as many as who answers. */
+/* All but one, which is for those who ask. */
 static unsigned processors_to_use(void)
 {
 	long processors = sysconf(_SC_NPROCESSORS_ONLN);
-	return processors > 2 ? (unsigned)(processors + 1) / 2 : 1;
+	return processors > 2 ? (unsigned)processors - 1 : 1;
 }
 
 struct cvq_server {
 	struct cvq_serving *serving;
 	pthread_t thread;
+	bool computes;           /* it answers a request, and has not left */
 	struct fuse_buf request; /* its memory is libfuse's to allocate, and ours to free */
 };
 
@@ -53,8 +54,10 @@ void cvq_serving_release(struct cvq_serving *serving)
 
 static void *serve(void *data);
 
-/* The mutex is held, as for all of these.  Where a thread cannot be had, those that there
- * are have more to do. */
+static _Thread_local struct cvq_server *this_server;
+
+/* The mutex is held, as for call_if_wanted().  Where a thread cannot be had, those that
+ * there are have more to do. */
 static bool start(struct cvq_serving *serving)
 {
 	if (serving->started == serving->most || serving->is_over)
@@ -83,9 +86,11 @@ static void call_if_wanted(struct cvq_serving *serving)
 	pthread_cond_signal(&serving->wanted);
 }
 
-static void begin(struct cvq_serving *serving, bool computes)
+static void begin(struct cvq_server *server, bool computes)
 {
+	struct cvq_serving *serving = server->serving;
 	pthread_mutex_lock(&serving->mutex);
+	server->computes = computes;
 	serving->waiting--;
 	serving->computing += computes;
 	call_if_wanted(serving);
@@ -93,11 +98,14 @@ static void begin(struct cvq_serving *serving, bool computes)
 }
 
 /* Returns when it is time to wait for the next request; or false if there is none. */
-static bool end(struct cvq_serving *serving, bool computes)
+static bool end(struct cvq_server *server)
 {
+	struct cvq_serving *serving = server->serving;
 	pthread_mutex_lock(&serving->mutex);
-	serving->computing -= computes;
-	if (serving->waiting < serving->most_waiting) {
+	/* Where threads leave, to call one for every request would cost more. */
+	unsigned most = server->computes ? serving->most_waiting : MOST_WAITING;
+	serving->computing -= server->computes;
+	if (serving->waiting < most) {
 		serving->waiting++;
 	} else {
 		serving->resting++;
@@ -113,19 +121,13 @@ static bool end(struct cvq_serving *serving, bool computes)
 void cvq_serving_leave(struct cvq_serving *serving)
 {
 	pthread_mutex_lock(&serving->mutex);
-	serving->computing--;
+	serving->computing -= this_server->computes;
+	this_server->computes = false;
 	call_if_wanted(serving);
 	pthread_mutex_unlock(&serving->mutex);
 }
 
-void cvq_serving_return(struct cvq_serving *serving)
-{
-	pthread_mutex_lock(&serving->mutex);
-	serving->computing++;
-	pthread_mutex_unlock(&serving->mutex);
-}
-
-bool cvq_serving_has(struct cvq_serving *serving, unsigned count)
+bool cvq_serving_provide(struct cvq_serving *serving, unsigned count)
 {
 	pthread_mutex_lock(&serving->mutex);
 	while (serving->started < count && start(serving))
@@ -161,8 +163,6 @@ static bool is_quick(const struct fuse_buf *request)
 		return false;
 	switch (header->opcode) {
 	case FUSE_READ:
-	case FUSE_FORGET:
-	case FUSE_BATCH_FORGET:
 	case FUSE_INTERRUPT:
 		return true;
 	default:
@@ -191,11 +191,11 @@ static void *serve(void *data)
 	struct cvq_server *server = data;
 	struct cvq_serving *serving = server->serving;
 	int received;
+	this_server = server;
 	while ((received = receive(serving->session, &server->request)) > 0) {
-		bool computes = is_quick(&server->request);
-		begin(serving, computes);
+		begin(server, is_quick(&server->request));
 		fuse_session_process_buf(serving->session, &server->request);
-		if (!end(serving, computes))
+		if (!end(server))
 			return NULL;
 	}
 	stop(serving, received);
@@ -241,8 +241,8 @@ cvq_err cvq_serving_run(struct cvq_serving *serving)
 	int received = introduce(serving->session);
 	if (received <= 0)
 		return received;
-	if (!cvq_serving_has(serving, 1))
-		return -EAGAIN;
+	if (!cvq_serving_provide(serving, 1))
+		stop(serving, -EAGAIN); /* if it was not stopped before */
 	await_end(serving);
 	return serving->err;
 }

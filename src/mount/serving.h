@@ -4,7 +4,7 @@
  *
  * Readers wait for disks, so there are more threads than processors.  In libfuse's own
  * loop all that are idle wait at the device, and the kernel wakes them in turn: whoever
- * comes is the one that has slept longest.  Here two wait at most; the others rest until
+ * comes is the one that has slept longest.  Here one or two wait; the others rest until
  * nobody waits and a processor is free, as threads that may have to wait for something
  * else have left theirs.
  */
@@ -23,7 +23,7 @@ struct cvq_serving {
 	struct fuse_session *session;
 	struct cvq_server *servers; /* as many as may be started */
 	unsigned most;
-	unsigned most_computing; /* so many that no processor is short */
+	unsigned most_computing; /* as many as there are processors for */
 	unsigned most_waiting;
 	pthread_mutex_t mutex;  /* guards the rest */
 	pthread_cond_t wanted;  /* signalled for every call */
@@ -32,7 +32,7 @@ struct cvq_serving {
 	unsigned waiting;   /* at the device, or called or started to go there */
 	unsigned resting;   /* and not called */
 	unsigned calls;     /* that no thread has heard yet */
-	unsigned computing; /* threads that answer, and do not wait for anything */
+	unsigned computing; /* threads that answer, and have not left */
 	bool is_over;
 	cvq_err err;
 };
@@ -49,17 +49,17 @@ void cvq_serving_release(struct cvq_serving *serving);
  */
 cvq_err cvq_serving_run(struct cvq_serving *serving);
 
-/* Ends that, from any thread.  Requests may be left without an answer. */
+/* Ends that, from any thread.  Requests may be left without an answer, so nobody may run
+ * ahead any more. */
 void cvq_serving_stop(struct cvq_serving *serving);
 
 /*
- * To be called by the operation "read" around what may take long, or wait for more than
- * memory and locks: others are served meanwhile.  All other operations count as such.
+ * To be called by the operation "read" before it does what may take long, or wait for more
+ * than memory and locks: others are served meanwhile.  All other operations count as such.
  */
 void cvq_serving_leave(struct cvq_serving *serving);
-void cvq_serving_return(struct cvq_serving *serving);
 
-/* Sees to it that there are 'count' threads.  Returns whether there are. */
-bool cvq_serving_has(struct cvq_serving *serving, unsigned count);
+/* Starts threads until there are 'count'.  Returns whether there are so many. */
+bool cvq_serving_provide(struct cvq_serving *serving, unsigned count);
 
 #endif

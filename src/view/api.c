@@ -121,8 +121,8 @@ const char *cvq_reason(const struct cvq_file *file)
 
 ssize_t cvq_read(struct cvq_file *file, void *buffer, size_t count, uint64_t offset)
 {
-	return cvq_content_read(&file->content, &file->version, NULL, false, buffer, count,
-				offset, NULL);
+	return cvq_content_read(&file->content, &file->version, NULL, buffer, count, offset,
+				NULL);
 }
 
 char *cvq_describe(const struct cvq_file *file)

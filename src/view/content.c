@@ -61,19 +61,23 @@ static cvq_err explain_failure(cvq_err err, struct cvq_reason *reason)
 	}
 }
 
+static ssize_t read_content(const struct cvq_content *content,
+			    const struct cvq_version *version,
+			    const struct cvq_source *source, void *buffer, size_t length,
+			    uint64_t offset)
+{
+	return content->image
+		       ? cvq_image_read(content->image, source, buffer, length, offset)
+		       : read_passed(source, version->size, buffer, length, offset);
+}
+
 ssize_t cvq_content_read(const struct cvq_content *content,
 			 const struct cvq_version *version, struct cvq_counters *counters,
-			 bool quickly, void *buffer, size_t length, uint64_t offset,
+			 void *buffer, size_t length, uint64_t offset,
 			 struct cvq_reason *reason)
 {
-	const struct cvq_source source = {
-		.fd = content->fd, .counters = counters, .quickly = quickly};
-	ssize_t got =
-		content->image
-			? cvq_image_read(content->image, &source, buffer, length, offset)
-			: read_passed(&source, version->size, buffer, length, offset);
-	if (quickly && got == -EAGAIN)
-		return got;
+	const struct cvq_source source = {.fd = content->fd, .counters = counters};
+	ssize_t got = read_content(content, version, &source, buffer, length, offset);
 
 	/* Looked at after reading, so that what was read is known to be one version. */
 	struct stat now;
@@ -84,4 +88,37 @@ ssize_t cvq_content_read(const struct cvq_content *content,
 		return cvq_explain(reason, -EIO,
 				   "it was modified while it was open (open it again)");
 	return got < 0 ? explain_failure((cvq_err)got, reason) : got;
+}
+
+/* By what a server last said of the file: it may not answer, and nothing was read there. */
+static bool seems_unmodified(int fd, const struct cvq_version *version)
+{
+	struct statx known;
+	if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_SIZE | STATX_MTIME,
+		  &known))
+		return false;
+	const struct stat now = {
+		.st_size = (off_t)known.stx_size,
+		.st_mtim = {known.stx_mtime.tv_sec, known.stx_mtime.tv_nsec},
+	};
+	return cvq_version_unmodified(version, &now);
+}
+
+ssize_t cvq_content_read_quickly(const struct cvq_content *content,
+				 const struct cvq_version *version,
+				 struct cvq_counters *counters, void *buffer, size_t length,
+				 uint64_t offset)
+{
+	struct cvq_counters own = {
+		0}; /* what does not succeed is done again, and counted */
+	const struct cvq_source source = {
+		.fd = content->fd, .counters = &own, .quickly = true};
+	ssize_t got = read_content(content, version, &source, buffer, length, offset);
+	if (got < 0 || !seems_unmodified(content->fd, version))
+		return -EAGAIN;
+	atomic_fetch_add_explicit(&counters->bytes_read, own.bytes_read,
+				  memory_order_relaxed);
+	atomic_fetch_add_explicit(&counters->bytes_converted, own.bytes_converted,
+				  memory_order_relaxed);
+	return got;
 }

@@ -35,13 +35,22 @@ void cvq_content_close(struct cvq_content *content);
 /*
  * Reads of the file, which was opened as 'version'.  Returns the number of bytes, short
  * only at the end; or a negative errno with the reason: -EIO if the source cannot be read
- * or was modified in place since then, -ENOMEM.  With 'quickly', -EAGAIN without a reason
- * if that takes more than copying and converting what is in memory.  Thread-safe.
+ * or was modified in place since then, -ENOMEM.  Thread-safe.
  */
 ssize_t cvq_content_read(const struct cvq_content *content,
 			 const struct cvq_version *version, struct cvq_counters *counters,
-			 bool quickly, void *buffer, size_t length, uint64_t offset,
+			 void *buffer, size_t length, uint64_t offset,
 			 struct cvq_reason *reason);
+
+/*
+ * The same if all that is needed is in memory, and nothing beside that range has to be
+ * converted for it; or -EAGAIN, which also stands for all errors.  Waits for nothing but
+ * locks.
+ */
+ssize_t cvq_content_read_quickly(const struct cvq_content *content,
+				 const struct cvq_version *version,
+				 struct cvq_counters *counters, void *buffer, size_t length,
+				 uint64_t offset);
 
 /* Whether to read that range is worth its while before somebody asks for it: all of the
  * work would be for its own bytes. */

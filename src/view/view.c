@@ -384,16 +384,16 @@ ssize_t cvq_view_read(struct cvq_view *view, const struct cvq_entry *entry,
 		      const struct cvq_content *content, void *buffer, size_t length,
 		      uint64_t offset, struct cvq_reason *reason)
 {
-	return cvq_content_read(content, &entry->version, &view->counters, false, buffer,
-				length, offset, reason);
+	return cvq_content_read(content, &entry->version, &view->counters, buffer, length,
+				offset, reason);
 }
 
 ssize_t cvq_view_read_quickly(struct cvq_view *view, const struct cvq_entry *entry,
 			      const struct cvq_content *content, void *buffer,
-			      size_t length, uint64_t offset, struct cvq_reason *reason)
+			      size_t length, uint64_t offset)
 {
-	return cvq_content_read(content, &entry->version, &view->counters, true, buffer,
-				length, offset, reason);
+	return cvq_content_read_quickly(content, &entry->version, &view->counters, buffer,
+					length, offset);
 }
 
 char *cvq_view_describe(const struct cvq_view *view, const struct cvq_entry *entry)

@@ -143,11 +143,10 @@ ssize_t cvq_view_read(struct cvq_view *view, const struct cvq_entry *entry,
 		      const struct cvq_content *content, void *buffer, size_t length,
 		      uint64_t offset, struct cvq_reason *reason);
 
-/* The same if nothing has to be waited for, and nothing else computed; or -EAGAIN without a
- * reason. */
+/* The same, as cvq_content_read_quickly(). */
 ssize_t cvq_view_read_quickly(struct cvq_view *view, const struct cvq_entry *entry,
 			      const struct cvq_content *content, void *buffer,
-			      size_t length, uint64_t offset, struct cvq_reason *reason);
+			      size_t length, uint64_t offset);
 
 /* The file system that holds the source.  Returns 0 or a negative errno. */
 cvq_err cvq_view_statvfs(const struct cvq_view *view, struct statvfs *result);

@@ -358,6 +358,26 @@ static void every_kernel_gives_the_same_image(void **state)
 	}
 }
 
+/* Who reads quickly keeps others waiting as long as he computes. */
+static void a_seal_is_not_computed_quickly(void **state)
+{
+	(void)state;
+	struct opened opened;
+	uint8_t seal[4];
+	open_model(&opened, model, "seal");
+	struct cvq_source source = opened.source;
+	source.quickly = true;
+	for (size_t i = 0; i < opened.image->extent_count; i++) {
+		const struct cvq_extent *extent = &opened.image->extents[i];
+		if (extent->kind == EXTENT_SEAL)
+			assert_int_equal(cvq_image_read(opened.image, &source, seal,
+							sizeof(seal), extent->start),
+					 -EAGAIN);
+	}
+	assert_int_equal(atomic_load(&opened.counters.bytes_converted), 0);
+	close_model(&opened);
+}
+
 /* Planning, and looking at every header as torch does, reads next to nothing. */
 static void headers_are_read_without_converting(void **state)
 {
@@ -556,6 +576,7 @@ int main(void)
 		cmocka_unit_test(any_range_by_any_thread_has_the_same_bytes),
 		cmocka_unit_test(a_seal_read_first_is_the_same),
 		cmocka_unit_test(a_range_with_a_seal_is_at_hand_once_its_record_was_read),
+		cmocka_unit_test(a_seal_is_not_computed_quickly),
 		cmocka_unit_test(every_kernel_gives_the_same_image),
 		cmocka_unit_test(headers_are_read_without_converting),
 		cmocka_unit_test(whichever_read_of_the_source_fails_no_byte_is_wrong),
