@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A file system with one file, "file", whose bytes cost nothing: every read is answered
- * from one buffer.  With the settings of cvq-mount, it is the limit of the transport.
+ * from one buffer, by libfuse's own loop.  It is the limit of the transport.
  *
- *	null_fs SIZE MOUNTPOINT
+ *	null_fs SIZE MOUNTPOINT [THREADS]
  */
 #define FUSE_USE_VERSION FUSE_MAKE_VERSION(3, 12)
 #include <fuse_lowlevel.h>
@@ -17,6 +17,7 @@
 #define FILE_INODE   2
 #define BUFFER_BYTES (1u << 20)
 #define TIMEOUT      1.0
+#define THREADS      16
 
 static uint64_t size;
 static char buffer[BUFFER_BYTES];
@@ -80,8 +81,8 @@ int main(int argc, char *argv[])
 	char options[] = "-oro,fsname=null_fs";
 	char *words[] = {argv[0], options, NULL};
 	struct fuse_args arguments = FUSE_ARGS_INIT(2, words);
-	if (argc != 3) {
-		fprintf(stderr, "usage: null_fs SIZE MOUNTPOINT\n");
+	if (argc < 3 || argc > 4) {
+		fprintf(stderr, "usage: null_fs SIZE MOUNTPOINT [THREADS]\n");
 		return 2;
 	}
 	size = strtoull(argv[1], NULL, 10);
@@ -93,7 +94,8 @@ int main(int argc, char *argv[])
 	fuse_daemonize(1);
 	struct fuse_loop_config *config = fuse_loop_cfg_create();
 	fuse_loop_cfg_set_clone_fd(config, 1);
-	fuse_loop_cfg_set_max_threads(config, 16);
+	fuse_loop_cfg_set_max_threads(
+		config, argc > 3 ? (unsigned)strtoul(argv[3], NULL, 10) : THREADS);
 	int result = fuse_session_loop_mt(session, config);
 	fuse_loop_cfg_destroy(config);
 	fuse_session_unmount(session);
