@@ -88,6 +88,7 @@ int main(int argc, char *argv[])
 	size = strtoull(argv[1], NULL, 10);
 	struct fuse_session *session =
 		fuse_session_new(&arguments, &operations, sizeof(operations), NULL);
+	fuse_opt_free_args(&arguments);
 	if (!session || fuse_set_signal_handlers(session) ||
 	    fuse_session_mount(session, argv[2]))
 		return 1;
