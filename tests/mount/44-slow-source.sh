@@ -6,7 +6,8 @@
 
 fixed "$original/llm.pt"
 torch fixed_image "$work/image.pt"
-mkdir "$original/remote"
+mkdir "$original/remote" "$original/local" # to list the one's parent is to look at it
+touch "$original/local/file"
 "$CVQ_BUILD/tests/bench/null_fs" 100000000 "$original/remote" &
 server=$!
 wait_for 20 is_mounted "$original/remote" || fail "null_fs does not mount"
@@ -29,8 +30,8 @@ sleep 0.5
 problem=
 timeout -s KILL 20 cmp "$view/llm.pt" "$work/image.pt" ||
 	problem="while a source does not answer, another one cannot be read"
-timeout -s KILL 20 ls "$view" >/dev/null ||
-	problem="while a source does not answer, the view cannot be listed"
+timeout -s KILL 20 ls "$view/local" >/dev/null ||
+	problem="while a source does not answer, another folder cannot be listed"
 for asker in "${askers[@]}"; do
 	! has_ended "$asker" || problem="who asks for what does not answer is not kept waiting"
 done
