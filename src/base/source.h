@@ -23,9 +23,7 @@ struct cvq_counters {
 struct cvq_source {
 	int fd;
 	struct cvq_counters *counters; /* or NULL */
-	/* Fail, with whatever error, in place of waiting for a disk or computing for long.
-	 */
-	bool quickly;
+	bool quickly; /* fail, somehow, in place of waiting for a disk or long computing */
 	/* For bytes that are in no file: NULL, or what is called in place of pread(2) and
 	 * returns a negative errno where that sets errno; never quickly. */
 	ssize_t (*read)(void *context, void *buffer, size_t length, uint64_t offset);

@@ -14,6 +14,12 @@ cvq_err cvq_thread_start(pthread_t *thread, void *(*run)(void *), void *data)
 	return -error;
 }
 
+unsigned cvq_processors(void)
+{
+	long processors = sysconf(_SC_NPROCESSORS_ONLN);
+	return processors > 0 ? (unsigned)processors : 1;
+}
+
 /* More do not help: then the disk or the memory is what one waits for. */
 #define MAX_HELPERS 16
 
@@ -33,7 +39,7 @@ void cvq_run_on_all_cores(unsigned long most, cvq_work *work, void *context)
 {
 	struct job job = {work, context};
 	pthread_t helpers[MAX_HELPERS];
-	long cores = sysconf(_SC_NPROCESSORS_ONLN);
+	unsigned cores = cvq_processors();
 	unsigned started = 0;
 
 	/* Where a thread cannot be had, the others have more to do. */

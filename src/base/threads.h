@@ -10,6 +10,9 @@
 
 #include "base/error.h"
 
+/* How many processors there are, or 1 if that is not known. */
+unsigned cvq_processors(void);
+
 /* Starts a thread that is sent no signals: those are for others.  Returns 0 or a negative
  * errno. */
 cvq_err cvq_thread_start(pthread_t *thread, void *(*run)(void *), void *data);

@@ -178,10 +178,8 @@ cvq_err cvq_spill_read(struct cvq_spill *spill, const struct cvq_source *source,
 	offset -= CVQ_SPILL_START;
 	struct place *place = find_place(spill, offset);
 	cvq_err err = 0;
-	if (atomic_load(&place->state) == AWAITED && source->quickly)
-		return -EAGAIN;
 	if (atomic_load(&place->state) == AWAITED)
-		err = attempt(spill, source, place);
+		err = source->quickly ? -EAGAIN : attempt(spill, source, place);
 	if (!err && atomic_load(&place->state) == DAMAGED)
 		err = -EBADMSG;
 	if (err)

@@ -268,19 +268,25 @@ static struct range find_range(const struct cvq_image *image, void *buffer, size
 	return range;
 }
 
+/* Whether no check of the range is of numbers outside of it that nobody has read yet. */
+static bool is_at_hand(struct cvq_image *image, const struct range *range)
+{
+	for (size_t i = range->first; i <= range->last; i++) {
+		const struct cvq_extent *extent = &image->extents[i];
+		if (cvq_extent_is_check(extent) &&
+		    !cvq_checksums_known(&image->conversions[extent->origin], range->start,
+					 range->end))
+			return false;
+	}
+	return true;
+}
+
 bool cvq_image_is_at_hand(struct cvq_image *image, size_t length, uint64_t offset)
 {
 	if (offset >= image->summary.view_size || length == 0)
 		return true;
 	struct range range = find_range(image, NULL, length, offset);
-	for (size_t i = range.first; i <= range.last; i++) {
-		const struct cvq_extent *extent = &image->extents[i];
-		if (cvq_extent_is_check(extent) &&
-		    !cvq_checksums_known(&image->conversions[extent->origin], range.start,
-					 range.end))
-			return false;
-	}
-	return true;
+	return is_at_hand(image, &range);
 }
 
 cvq_err cvq_image_read_numbers(struct cvq_image *image, const struct cvq_source *source,
@@ -300,7 +306,7 @@ ssize_t cvq_image_read(struct cvq_image *image, const struct cvq_source *source,
 
 	/* Numbers first: their CRCs are then there for the seals among them. */
 	cvq_err err = read_range(image, source, &range, false);
-	if (!err && source->quickly && !cvq_image_is_at_hand(image, length, offset))
+	if (!err && source->quickly && !is_at_hand(image, &range))
 		err = -EAGAIN;
 	if (!err)
 		err = cvq_checksums_complete(image, source, range.first, range.last);

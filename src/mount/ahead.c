@@ -1,17 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 #include "mount/ahead.h"
 
-#include <unistd.h>
-
+#include "base/threads.h"
 #include "mount/context.h"
 #include "mount/sourcecache.h"
 
 void cvq_ahead_init(struct cvq_ahead *ahead, struct fuse_session *session, unsigned threads)
 {
-	long processors = sysconf(_SC_NPROCESSORS_ONLN);
+	unsigned processors = cvq_processors();
 	unsigned most = threads / 2;
-	if (processors > 0 && processors < (long)most)
-		most = (unsigned)processors;
+	if (processors < most)
+		most = processors;
 	ahead->session = session;
 	ahead->most = most;
 	cvq_streams_init(&ahead->streams);

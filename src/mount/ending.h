@@ -39,7 +39,7 @@ bool cvq_ending_is_due(const struct cvq_ending *ending);
 void cvq_ending_allow(const struct cvq_ending *ending);
 
 /* Starts to watch for them, in a thread; the context's serving and running ahead are set
- * up. Returns 0 or a negative errno. */
+ * up.  Returns 0 or a negative errno. */
 cvq_err cvq_ending_watch(struct cvq_context *context);
 
 /* Ends that.  No operation is running any more. */

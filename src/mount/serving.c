@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <linux/fuse.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "base/threads.h"
 
@@ -14,8 +13,8 @@
 /* All but one, which is for those who ask. */
 static unsigned processors_to_use(void)
 {
-	long processors = sysconf(_SC_NPROCESSORS_ONLN);
-	return processors > 2 ? (unsigned)processors - 1 : 1;
+	unsigned processors = cvq_processors();
+	return processors > 2 ? processors - 1 : 1;
 }
 
 struct cvq_server {
@@ -141,8 +140,7 @@ bool cvq_serving_provide(struct cvq_serving *serving, unsigned count)
 /*                                  A thread                                  */
 /* ========================================================================== */
 
-/* Receives the next request.  Returns 1, 0 if there is none any more, or a negative errno.
- */
+/* Receives a request.  Returns 1, 0 if there is none any more, or a negative errno. */
 static int receive(struct fuse_session *session, struct fuse_buf *request)
 {
 	int result;

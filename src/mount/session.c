@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/mountinfo.h"
+#include "base/threads.h"
 #include "mount/operations.h"
 
 /* ========================================================================== */
@@ -188,8 +189,8 @@ static unsigned thread_count(const struct cvq_mount_options *options)
 {
 	if (options->max_threads)
 		return options->max_threads;
-	long processors = sysconf(_SC_NPROCESSORS_ONLN);
-	return processors > 8 ? 2 * (unsigned)processors : 16;
+	unsigned processors = cvq_processors();
+	return processors > 8 ? 2 * processors : 16;
 }
 
 cvq_err cvq_session_serve(struct cvq_context *context, struct fuse_session *session)

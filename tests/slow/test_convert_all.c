@@ -23,13 +23,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #if defined(__SSE__)
 #include <xmmintrin.h>
 #endif
 
 #include "base/cleanup.h"
+#include "base/threads.h"
 #include "numeric/convert.h"
 
 #define LENGTH(array)     (sizeof(array) / sizeof((array)[0]))
@@ -353,10 +353,9 @@ int main(int argc, char **argv)
 		{.mantissa_bits = 7, .bias = 127, .infinity = 0x7F80},
 	};
 	uint64_t stride = argc > 1 ? strtoull(argv[1], NULL, 10) : 1;
-	long processors = sysconf(_SC_NPROCESSORS_ONLN);
-	size_t count = processors < 1              ? 1
-		       : processors > MOST_THREADS ? MOST_THREADS
-						   : (size_t)processors;
+	size_t count = cvq_processors();
+	if (count > MOST_THREADS)
+		count = MOST_THREADS;
 	cleanup_free struct worker *workers = calloc(count, sizeof(*workers));
 	size_t kernel_count;
 
