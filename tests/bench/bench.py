@@ -111,8 +111,8 @@ class Bench:
 
     @contextmanager
     def rival_server(self, *words: str) -> Iterator[str]:
-        """Another file system, served in the foreground at self.null, for which "{}" stands."""
-        server = subprocess.Popen([self.null if word == "{}" else word for word in words])
+        """Another file system, served in the foreground at self.null."""
+        server = subprocess.Popen([*words, self.null])
         while not os.path.ismount(self.null):
             if server.poll() is not None:
                 raise RuntimeError(f"{words[0]} ended with {server.returncode}")
@@ -126,8 +126,7 @@ class Bench:
 
     @contextmanager
     def null_server(self, size: int, threads: int = 16) -> Iterator[str]:
-        with self.rival_server(os.path.join(TOOLS, "null_fs"), str(size), "{}",
-                               str(threads)) as null:
+        with self.rival_server(os.path.join(TOOLS, "null_fs"), str(size), str(threads)) as null:
             yield os.path.join(null, "file")
 
     def set_read_ahead(self, mountpoint: str, kilobytes: int) -> None:
@@ -450,7 +449,7 @@ class Bench:
                 return find(view)
 
         def through_rival() -> float:
-            with self.rival_server(rival, "-f", "-o", f"source={source}", "{}") as null:
+            with self.rival_server(rival, "-f", "-o", f"source={source}") as null:
                 return find(null)
 
         self.compare("12", f"find -ls, {files} files", "passthrough_ll", 1.2, through_view,

@@ -3,7 +3,7 @@
  * A file system with one file, "file", whose bytes cost nothing: every read is answered
  * from one buffer, by libfuse's own loop.  It is the limit of the transport.
  *
- *	null_fs SIZE MOUNTPOINT [THREADS]
+ *	null_fs SIZE [THREADS] MOUNTPOINT
  */
 #define FUSE_USE_VERSION FUSE_MAKE_VERSION(3, 12)
 #include <fuse_lowlevel.h>
@@ -82,7 +82,7 @@ int main(int argc, char *argv[])
 	char *words[] = {argv[0], options, NULL};
 	struct fuse_args arguments = FUSE_ARGS_INIT(2, words);
 	if (argc < 3 || argc > 4) {
-		fprintf(stderr, "usage: null_fs SIZE MOUNTPOINT [THREADS]\n");
+		fprintf(stderr, "usage: null_fs SIZE [THREADS] MOUNTPOINT\n");
 		return 2;
 	}
 	size = strtoull(argv[1], NULL, 10);
@@ -90,13 +90,13 @@ int main(int argc, char *argv[])
 		fuse_session_new(&arguments, &operations, sizeof(operations), NULL);
 	fuse_opt_free_args(&arguments);
 	if (!session || fuse_set_signal_handlers(session) ||
-	    fuse_session_mount(session, argv[2]))
+	    fuse_session_mount(session, argv[argc - 1]))
 		return 1;
 	fuse_daemonize(1);
 	struct fuse_loop_config *config = fuse_loop_cfg_create();
 	fuse_loop_cfg_set_clone_fd(config, 1);
 	fuse_loop_cfg_set_max_threads(
-		config, argc > 3 ? (unsigned)strtoul(argv[3], NULL, 10) : THREADS);
+		config, argc > 3 ? (unsigned)strtoul(argv[2], NULL, 10) : THREADS);
 	int result = fuse_session_loop_mt(session, config);
 	fuse_loop_cfg_destroy(config);
 	fuse_session_unmount(session);

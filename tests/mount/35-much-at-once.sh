@@ -111,7 +111,7 @@ shuf -n 300 "$work/list" | while read -r name _; do
 	cmp "$original/$name" "$view/$name" || exit 1 # or only the last one would count
 done || fail "one of 300 files differs"
 check_descriptors
-if ! ldd "$CVQ_MOUNT" | matches -e libasan -e libtsan; then
+if ! built_with 'lib[at]san'; then
 	[ "$last" -lt 150000 ] || fail "the daemon takes $last KiB for 100,000 files"
 	# The kernel may forget files and ask again meanwhile, which leaves gaps.
 	[ "$last" -lt $((first * 2)) ] ||

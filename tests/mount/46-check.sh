@@ -12,9 +12,7 @@ package=$work/package
 export LC_ALL=C.UTF-8
 failed="" # the checks that failed so far
 limit=1000 # milliseconds
-if ldd "$CVQ" | matches -e libasan -e libtsan; then
-	limit=10000
-fi
+! built_with 'lib[at]san' || limit=10000
 
 # --- Helpers --------------------------------------------------------------------
 

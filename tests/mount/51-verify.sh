@@ -197,7 +197,7 @@ mended
 
 # More elements than memory: of one tensor they can be compared, of all together never.
 # ThreadSanitizer would take minutes for so many.
-if ! ldd "$CVQ" | matches libtsan; then
+if ! built_with libtsan; then
 	"$PYTHON" -c 'import sys, torch
 base = torch.zeros(70000)
 torch.save({str(i): torch.as_strided(base, (1 << 15, 1 << 15), (1, 1)) for i in range(1000)}, sys.argv[1])' \

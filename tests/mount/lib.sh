@@ -41,6 +41,12 @@ matches()
 	grep "$@" >/dev/null
 }
 
+# built_with PATTERN: whether the programs under test are, with libasan for example.
+built_with()
+{
+	ldd "$CVQ_MOUNT" | matches -e "$1"
+}
+
 skip()
 {
 	echo "SKIPPED: $*"
