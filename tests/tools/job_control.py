@@ -53,6 +53,16 @@ while True:
 """
 
 
+# Ends at Ctrl-C.  Not one long sleep: Python sleeps through a signal that comes just
+# before it.
+SLEEPING = """
+import time
+print("READY", flush=True)
+while True:
+    time.sleep(0.1)
+"""
+
+
 class Terminal:
     """A shell with job control, whose prompt is "$ ", and what it has shown."""
 
@@ -132,7 +142,7 @@ def main() -> None:
         terminal.type("fg\n")
         terminal.expect("GOES ON")
         assert terminal.code() == 0
-        terminal.type(command("import time; print('READY', flush=True); time.sleep(60)"))
+        terminal.type(command(SLEEPING))
         terminal.expect("READY")
         terminal.type("\x03")
         assert terminal.code() == 130
