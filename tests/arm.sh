@@ -24,7 +24,7 @@ program=$(mktemp)
 trap 'rm -f "$program" "$program.out"' EXIT
 # Static, so that the emulator needs no AArch64 libraries.
 "$compiler" -std=gnu17 -O2 -Wall -Wextra -Werror -D_GNU_SOURCE -Iinclude -Isrc -static \
-	tests/slow/test_convert_all.c src/numeric/convert.c -o "$program" -pthread -lm
+	tests/slow/test_convert_all.c src/numeric/convert.c src/base/threads.c -o "$program" -pthread -lm
 "$emulator" "$program" "$stride" | tee "$program.out"
 # The portable kernel is there in any case.
 grep -q ' neon: ' "$program.out" || {
