@@ -311,6 +311,20 @@ same()
 	cmp -- "$1" "$2" || fail "$1 and $2 differ"
 }
 
+# expect_summary CONVERTED PASSED: the numbers of files in the last mount's line.  Where
+# counting took too long it says "at least", and may say less.
+expect_summary()
+{
+	local pattern=': (at least )?([0-9]+) files? converted .*, ([0-9]+) passed through$'
+
+	[[ $summary =~ $pattern ]] || fail "the summary reads: $summary"
+	if [ -n "${BASH_REMATCH[1]}" ]; then
+		[ "${BASH_REMATCH[2]}" -le "$1" ] && [ "${BASH_REMATCH[3]}" -le "$2" ]
+	else
+		[ "${BASH_REMATCH[2]} ${BASH_REMATCH[3]}" = "$1 $2" ]
+	fi || fail "the summary does not speak of $1 and $2 files: $summary"
+}
+
 # --- Making and comparing -------------------------------------------------------
 
 # need PROGRAM...
