@@ -195,6 +195,8 @@ cvq_err cvq_decide(struct cvq_decisions *decisions, const char *path, int path_f
 		return 0;
 
 	cleanup_fd int fd = cvq_tree_reopen(path_fd, O_RDONLY | O_NOCTTY);
+	if (fd == -ESTALE)
+		return fd;
 	cleanup_image struct cvq_image *image = NULL;
 	cvq_err err =
 		fd < 0 ? fd

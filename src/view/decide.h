@@ -59,7 +59,8 @@ struct cvq_known {
  * if the file has to be opened.  'known' spares that if it is of this version; or NULL.
  *
  * Returns 0 and a verdict with one reference, also if the file cannot be read;
- * -ENOMEM, -EMFILE or -ENFILE if no verdict could be reached.
+ * -ESTALE if there is another one by now, as of cvq_tree_reopen(); -ENOMEM, -EMFILE or
+ * -ENFILE if no verdict could be reached.
  */
 cvq_err cvq_decide(struct cvq_decisions *decisions, const char *path, int path_fd,
 		   const struct cvq_known *known, struct stat *attributes,

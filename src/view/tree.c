@@ -152,6 +152,21 @@ int cvq_tree_open(const struct cvq_tree *tree, const char *path, int flags)
 	return cvq_tree_reopen(found, flags);
 }
 
+void cvq_tree_look_anew(const struct cvq_tree *tree, const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	cleanup_free char *parent = strndup(path, slash ? (size_t)(slash - path) : 0);
+	cleanup_fd int folder =
+		parent ? cvq_tree_open(tree, parent, O_PATH | O_DIRECTORY) : -ENOMEM;
+	if (folder < 0)
+		return;
+	/* Whatever is there by now, this neither waits for it nor enters a mount. */
+	int fd = open_beneath(folder, slash ? slash + 1 : path,
+			      O_RDONLY | O_NOCTTY | O_NONBLOCK, RESOLVE_NO_XDEV);
+	if (fd >= 0)
+		close(fd);
+}
+
 /* ========================================================================== */
 /*                                   Symlinks                                 */
 /* ========================================================================== */

@@ -27,8 +27,16 @@ struct cvq_tree {
  */
 int cvq_tree_open(const struct cvq_tree *tree, const char *path, int flags);
 
-/* Opens again, with other flags, what an O_PATH descriptor stands for. */
+/*
+ * Opens again, with other flags, what an O_PATH descriptor stands for.  -ESTALE if it is on
+ * a server (NFS, or a view in a view) that has something else there by now: the kernel may
+ * go on to find what it remembers, until cvq_tree_look_anew().
+ */
 int cvq_tree_reopen(int fd, int flags);
+
+/* Makes the kernel ask the server for the regular file at 'path' anew, which only an open
+ * by name does.  If that fails, so will what the caller tries next. */
+void cvq_tree_look_anew(const struct cvq_tree *tree, const char *path);
 
 /* Where a symlink leads. */
 struct cvq_link_target {

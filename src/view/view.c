@@ -266,6 +266,10 @@ static cvq_err look_at(struct cvq_view *view, const char *path,
 	if (!S_ISREG(entry->attributes.st_mode))
 		return 0;
 	cvq_err err = show_file(view, path, fd, known, entry);
+	if (err == -ESTALE) {
+		cvq_tree_look_anew(&view->tree, cvq_entry_source_path(entry, path));
+		return patient ? -EAGAIN : err;
+	}
 	if (!err && patient && !cvq_version_same(&version, &entry->version))
 		return -EAGAIN; /* it was changed while it was decided about */
 	return err;
@@ -354,6 +358,8 @@ cvq_err cvq_view_open_file(struct cvq_view *view, const char *path,
 	if (!S_ISREG(now.st_mode) || !cvq_version_same(&version, &entry->version))
 		return -ESTALE;
 	int fd = cvq_tree_reopen(shown, O_RDONLY | O_NOCTTY);
+	if (fd == -ESTALE)
+		cvq_tree_look_anew(&view->tree, cvq_entry_source_path(entry, path));
 	return fd < 0 ? fd : cvq_view_take_file(view, entry, fd, content);
 }
 

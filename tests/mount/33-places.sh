@@ -59,7 +59,7 @@ mkdir "$original/fp16" "$original/bf16"
 ln -s bf16/llm.pt "$original/link.pt"
 mount_at "$original" "$original/fp16"
 mount_at "$original" "$original/bf16" --dtype bf16
-[[ $summary == *" 2 files converted "* ]] || fail "the summary counts another view: $summary"
+expect_summary 2 1 # and nothing of the other view
 check_apart "$original/fp16"
 expect_state converted "$original/bf16/llm.pt"
 expect_state converted "$original/link.pt"
@@ -124,10 +124,15 @@ if is_root; then
 	unmount "$work/place/inner"
 fi
 
-# A view of a view.
-mount_view
+# A view of a view.  A file that has just been changed is another one two seconds later,
+# which the kernel does not know yet for the view below.
+mount_view -o timeout=60
 mkdir "$work/second"
 mount_at "$view" "$work/second"
+touch "$original/llm.pt"
+ls "$view" >"$work/names"
+ls -l "$work/second" >"$work/names"
+sleep 3.5
 same "$work/image.pt" "$work/second/llm.pt"
 expect_state passthrough "$work/second/llm.pt"
 unmount "$work/second"
