@@ -152,21 +152,6 @@ int cvq_tree_open(const struct cvq_tree *tree, const char *path, int flags)
 	return cvq_tree_reopen(found, flags);
 }
 
-void cvq_tree_look_anew(const struct cvq_tree *tree, const char *path)
-{
-	const char *slash = strrchr(path, '/');
-	cleanup_free char *parent = strndup(path, slash ? (size_t)(slash - path) : 0);
-	cleanup_fd int folder =
-		parent ? cvq_tree_open(tree, parent, O_PATH | O_DIRECTORY) : -ENOMEM;
-	if (folder < 0)
-		return;
-	/* Whatever is there by now, this neither waits for it nor enters a mount. */
-	int fd = open_beneath(folder, slash ? slash + 1 : path,
-			      O_RDONLY | O_NOCTTY | O_NONBLOCK, RESOLVE_NO_XDEV);
-	if (fd >= 0)
-		close(fd);
-}
-
 /* ========================================================================== */
 /*                                   Symlinks                                 */
 /* ========================================================================== */
@@ -178,6 +163,7 @@ struct walk {
 	dev_t device;        /* of the folder */
 	char rest[PATH_MAX]; /* what is still to be walked */
 	unsigned links;
+	bool anew;           /* the file at the end is opened by its name, for a moment */
 	bool inside;         /* and then ... */
 	char path[PATH_MAX]; /* ... this is where it stands */
 };
@@ -235,6 +221,15 @@ static cvq_err enter_link(struct walk *walk, int link, const char *rest)
 	return 0;
 }
 
+/* Whatever is there by now, this neither waits for it nor enters a mount. */
+static void open_for_a_moment(int folder, const char *name)
+{
+	int fd = open_beneath(folder, name, O_RDONLY | O_NOCTTY | O_NONBLOCK,
+			      RESOLVE_NO_XDEV);
+	if (fd >= 0)
+		close(fd);
+}
+
 /* Walks on until 'walk' stands at something that is not a symlink. */
 static cvq_err walk_to_end(struct walk *walk)
 {
@@ -255,6 +250,8 @@ static cvq_err walk_to_end(struct walk *walk)
 		if (S_ISLNK(look.type)) {
 			err = enter_link(walk, fd, rest);
 		} else {
+			if (walk->anew && !*rest && S_ISREG(look.type))
+				open_for_a_moment(walk->folder, name);
 			err = strcmp(name, ".") ? move_path(walk, name) : 0;
 			memmove(walk->rest, rest, strlen(rest) + 1);
 			stand_in(walk, steal_fd(fd), look.device);
@@ -264,10 +261,11 @@ static cvq_err walk_to_end(struct walk *walk)
 	}
 }
 
-cvq_err cvq_tree_follow(const struct cvq_tree *tree, const char *path,
-			struct cvq_link_target *target)
+static cvq_err follow(const struct cvq_tree *tree, const char *path, bool anew,
+		      struct cvq_link_target *target)
 {
-	struct walk walk = {.tree = tree, .device = tree->device, .inside = true};
+	struct walk walk = {
+		.tree = tree, .device = tree->device, .anew = anew, .inside = true};
 	if (strlen(path) >= sizeof(walk.path))
 		return -ENAMETOOLONG;
 
@@ -288,4 +286,17 @@ cvq_err cvq_tree_follow(const struct cvq_tree *tree, const char *path,
 	target->inside = walk.inside;
 	memcpy(target->path, walk.path, sizeof(target->path));
 	return 0;
+}
+
+cvq_err cvq_tree_follow(const struct cvq_tree *tree, const char *path,
+			struct cvq_link_target *target)
+{
+	return follow(tree, path, false, target);
+}
+
+void cvq_tree_look_anew(const struct cvq_tree *tree, const char *path)
+{
+	struct cvq_link_target target;
+	if (!follow(tree, path, true, &target))
+		close(target.fd);
 }

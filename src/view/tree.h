@@ -34,8 +34,8 @@ int cvq_tree_open(const struct cvq_tree *tree, const char *path, int flags);
  */
 int cvq_tree_reopen(int fd, int flags);
 
-/* Makes the kernel ask the server for the regular file at 'path' anew, which only an open
- * by name does.  If that fails, so will what the caller tries next. */
+/* Makes the kernel ask the server anew for the regular file that 'path' leads to, which
+ * only an open by name does.  If that fails, so will what the caller tries next. */
 void cvq_tree_look_anew(const struct cvq_tree *tree, const char *path);
 
 /* Where a symlink leads. */

@@ -250,6 +250,14 @@ static int open_shown(const struct cvq_view *view, const char *path, bool patien
 	return err ? err : steal_fd(target);
 }
 
+/* Where the kernel remembers what its server has replaced. */
+static cvq_err look_anew(const struct cvq_view *view, const char *path, bool patient,
+			 const struct cvq_entry *entry)
+{
+	cvq_tree_look_anew(&view->tree, cvq_entry_source_path(entry, path));
+	return patient ? -EAGAIN : -ESTALE;
+}
+
 /* Returns as open_shown(), except for the mount of a view: 0. */
 static cvq_err look_at(struct cvq_view *view, const char *path,
 		       const struct cvq_known *known, bool patient, struct cvq_entry *entry)
@@ -259,6 +267,8 @@ static cvq_err look_at(struct cvq_view *view, const char *path,
 		show_mountpoint(view, entry);
 		return 0;
 	}
+	if (fd == -ESTALE)
+		return look_anew(view, path, patient, entry);
 	if (fd < 0)
 		return fd;
 	struct cvq_version version = cvq_version_of(&entry->attributes);
@@ -266,10 +276,8 @@ static cvq_err look_at(struct cvq_view *view, const char *path,
 	if (!S_ISREG(entry->attributes.st_mode))
 		return 0;
 	cvq_err err = show_file(view, path, fd, known, entry);
-	if (err == -ESTALE) {
-		cvq_tree_look_anew(&view->tree, cvq_entry_source_path(entry, path));
-		return patient ? -EAGAIN : err;
-	}
+	if (err == -ESTALE)
+		return look_anew(view, path, patient, entry);
 	if (!err && patient && !cvq_version_same(&version, &entry->version))
 		return -EAGAIN; /* it was changed while it was decided about */
 	return err;

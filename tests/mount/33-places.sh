@@ -126,14 +126,19 @@ fi
 
 # A view of a view.  A file that has just been changed is another one two seconds later,
 # which the kernel does not know yet for the view below.
-mount_view -o timeout=60
-mkdir "$work/second"
-mount_at "$view" "$work/second"
+mkdir "$original/linked"
+ln -s ../llm.pt "$original/linked/flow.pt"
+mount_view -o timeout=60,symlinks=keep
+mkdir "$work/second" "$work/third"
+mount_at "$view" "$work/second" -o symlinks=follow
+mount_at "$view/linked" "$work/third" -o symlinks=follow
 touch "$original/llm.pt"
-ls "$view" >"$work/names"
-ls -l "$work/second" >"$work/names"
+ls "$view" "$view/linked" >"$work/names"
+ls -lL "$work/second" "$work/third" >"$work/names"
 sleep 3.5
+same "$work/image.pt" "$work/third/flow.pt"
 same "$work/image.pt" "$work/second/llm.pt"
 expect_state passthrough "$work/second/llm.pt"
 unmount "$work/second"
+unmount "$work/third"
 unmount_view
