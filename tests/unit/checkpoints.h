@@ -9,14 +9,11 @@
 #define CVQ_TESTS_CHECKPOINTS_H
 
 #include <fcntl.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <zip.h>
 
-#include <cmocka.h>
-
+#include "fixture.h"
 #include "pickler.h"
 
 /* A tensor that covers its whole storage; the list ends with a NULL name. */

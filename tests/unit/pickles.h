@@ -5,14 +5,11 @@
 #ifndef CVQ_TESTS_PICKLES_H
 #define CVQ_TESTS_PICKLES_H
 
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <cmocka.h>
-
+#include "fixture.h"
 #include "pickle/pickle.h"
 #include "pickler.h"
 

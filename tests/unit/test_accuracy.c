@@ -5,13 +5,9 @@
  * tests/mount/51-verify.sh has torch compute the same for whole tensors.
  */
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdbool.h>
-#include <stddef.h>
 
-#include <cmocka.h>
-
+#include "fixture.h"
 #include "numeric/accuracy.h"
 #include "numeric/convert.h"
 #include "numeric/widen.h"

@@ -3,19 +3,14 @@
  * The INI file: what it sets, and what is said of every slip in it
  */
 #include <fcntl.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
 #include "base/cleanup.h"
+#include "fixture.h"
 #include "policy/config.h"
 
 #define FILES "[files]\n"
@@ -123,7 +118,7 @@ static void assert_defaults(const struct cvq_policy *policy)
 /*                               What it can say                              */
 /* ========================================================================== */
 
-static void test_every_key(void **state)
+static void every_key_is_read_and_a_list_replaces_the_default(void **state)
 {
 	const struct cvq_policy *policy = read_text(*state, "[files]\n"
 							    "convert = *.pt *.pth\n"
@@ -150,7 +145,7 @@ static void test_every_key(void **state)
 	assert_true(policy->timeout == 0.5);
 }
 
-static void test_what_says_nothing_changes_nothing(void **state)
+static void what_says_nothing_changes_nothing(void **state)
 {
 	static const char *const texts[] = {
 		"",
@@ -165,7 +160,7 @@ static void test_what_says_nothing_changes_nothing(void **state)
 		assert_defaults(read_text(*state, texts[i]));
 }
 
-static void test_ways_to_write_it(void **state)
+static void all_ways_to_write_it_come_to_the_same(void **state)
 {
 	static const char *const texts[] = {
 		"[format]\ndtype = bf16\nalign=64\n",
@@ -182,7 +177,7 @@ static void test_ways_to_write_it(void **state)
 	}
 }
 
-static void test_lists(void **state)
+static void lists_go_on_over_indented_lines_and_may_be_empty(void **state)
 {
 	struct fixture *fixture = *state;
 	static const char *const same[] = {
@@ -210,7 +205,7 @@ static void test_lists(void **state)
 			"a b");
 }
 
-static void test_aliases(void **state)
+static void aliases_are_found_by_their_whole_path(void **state)
 {
 	const struct cvq_policy *policy =
 		read_text(*state, "; first\n[alias]\nllm.pt = llm.rl.pt\n\n"
@@ -231,7 +226,7 @@ static void test_aliases(void **state)
 		"a_name_that_is_longer_than_inih_would_remember_it.pt"));
 }
 
-static void test_the_command_line_wins(void **state)
+static void the_command_line_wins(void **state)
 {
 	struct fixture *fixture = *state;
 	struct cvq_policy *policy = &fixture->policy;
@@ -253,7 +248,7 @@ static void test_the_command_line_wins(void **state)
 }
 
 /* The example has every key, at its default; checksum has two, and is left out. */
-static void test_the_example(void **state)
+static void the_example_has_every_key_at_its_default(void **state)
 {
 	struct fixture *fixture = *state;
 	struct cvq_policy *policy = &fixture->policy;
@@ -278,7 +273,7 @@ static void test_the_example(void **state)
 /*                             What is wrong, and where                       */
 /* ========================================================================== */
 
-static void test_slips(void **state)
+static void a_slip_is_refused_with_its_line_and_what_to_do(void **state)
 {
 	static const struct {
 		const char *text;
@@ -354,7 +349,7 @@ static void test_slips(void **state)
 		assert_refused(*state, slips[i].text, slips[i].line, slips[i].says);
 }
 
-static void test_long_lines(void **state)
+static void a_line_may_have_198_bytes_and_no_more(void **state)
 {
 	struct fixture *fixture = *state;
 	char text[512];
@@ -376,7 +371,7 @@ static void test_long_lines(void **state)
 	assert_refused(fixture, text, 3, "the line is longer than 198 bytes");
 }
 
-static void test_no_text(void **state)
+static void what_is_no_text_is_refused(void **state)
 {
 	static const char bytes[] = "[files]\nkeep = a\0b\n";
 	static const char wide[] = "\xFF\xFE[\0f\0"; /* UTF-16 */
@@ -396,7 +391,7 @@ static void assert_unreadable(struct fixture *fixture, const char *says)
 		fail_msg("'%s' does not say '%s'", reason.text, says);
 }
 
-static void test_no_file(void **state)
+static void only_a_regular_file_or_dev_null_is_read(void **state)
 {
 	struct fixture *fixture = *state;
 	assert_unreadable(fixture, "there is no such file");
@@ -453,7 +448,7 @@ static void make_config(const struct fixture *fixture, const char *folder, char 
 	snprintf(path, 256, "%s/%s/cvq/cvq.ini", fixture->folder, folder);
 }
 
-static void test_where_it_is_found(void **state)
+static void the_default_is_below_xdg_config_home_or_else_home(void **state)
 {
 	struct fixture *fixture = *state;
 	char below_home[256];
@@ -490,17 +485,21 @@ static void test_where_it_is_found(void **state)
 	assert_found(NULL);
 }
 
-#define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_every_key),        TEST(test_what_says_nothing_changes_nothing),
-		TEST(test_ways_to_write_it), TEST(test_lists),
-		TEST(test_aliases),          TEST(test_the_command_line_wins),
-		TEST(test_the_example),      TEST(test_slips),
-		TEST(test_long_lines),       TEST(test_no_text),
-		TEST(test_no_file),          TEST(test_where_it_is_found),
+		TEST(every_key_is_read_and_a_list_replaces_the_default),
+		TEST(what_says_nothing_changes_nothing),
+		TEST(all_ways_to_write_it_come_to_the_same),
+		TEST(lists_go_on_over_indented_lines_and_may_be_empty),
+		TEST(aliases_are_found_by_their_whole_path),
+		TEST(the_command_line_wins),
+		TEST(the_example_has_every_key_at_its_default),
+		TEST(a_slip_is_refused_with_its_line_and_what_to_do),
+		TEST(a_line_may_have_198_bytes_and_no_more),
+		TEST(what_is_no_text_is_refused),
+		TEST(only_a_regular_file_or_dev_null_is_read),
+		TEST(the_default_is_below_xdg_config_home_or_else_home),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

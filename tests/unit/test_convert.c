@@ -4,12 +4,6 @@
  *
  * tests/slow/test_convert_all.c does the same for all 2^32 values.
  */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
-#include <cmocka.h>
-
 #include <fenv.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -23,6 +17,7 @@
 #endif
 
 #include "base/cleanup.h"
+#include "fixture.h"
 #include "numeric/convert.h"
 
 #define LENGTH(array) (sizeof(array) / sizeof((array)[0]))

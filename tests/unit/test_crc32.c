@@ -2,17 +2,12 @@
 /*
  * CRC-32: the sum itself, sums put together, and sums made to order
  */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
-#include <cmocka.h>
-
 #include <stdlib.h>
 #include <string.h>
 #include <zlib.h>
 
 #include "base/cleanup.h"
+#include "fixture.h"
 #include "numeric/crc32.h"
 
 #define LENGTH(array) (sizeof(array) / sizeof((array)[0]))

@@ -2,15 +2,10 @@
 /*
  * Reasons are readable whatever the names in them are
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <string.h>
 
-#include <cmocka.h>
-
 #include "base/error.h"
+#include "fixture.h"
 
 static void assert_reads(const char *name, const char *expected)
 {

@@ -2,14 +2,8 @@
 /*
  * Numbers for people
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include "base/human.h"
+#include "fixture.h"
 
 static void expect_size(uint64_t bytes, const char *expected)
 {

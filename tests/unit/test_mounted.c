@@ -4,10 +4,7 @@
  */
 #include <errno.h>
 #include <sched.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,10 +12,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
 #include "base/mountinfo.h"
 #include "base/unmount.h"
+#include "fixture.h"
 
 static char folder[] = "/tmp/cvq-test-mounted-XXXXXX";
 static char place[sizeof(folder) + 8];
@@ -76,7 +72,7 @@ static void assert_not_mounted(const char *path)
 	assert_int_equal(cvq_mounted_at(path, &mounted), -ENOENT);
 }
 
-static void test_the_topmost_is_found(void **state)
+static void the_topmost_is_found(void **state)
 {
 	(void)state;
 	need_root();
@@ -93,7 +89,7 @@ static void test_the_topmost_is_found(void **state)
 }
 
 /* With what is mounted above it, another folder is at its path. */
-static void test_the_hidden_is_not_found(void **state)
+static void the_hidden_is_not_found(void **state)
 {
 	(void)state;
 	need_root();
@@ -107,7 +103,7 @@ static void test_the_hidden_is_not_found(void **state)
 	assert_int_equal(umount(inner), 0);
 }
 
-static void test_what_is_held_is_unmounted(void **state)
+static void what_is_held_is_unmounted(void **state)
 {
 	(void)state;
 	need_root();
@@ -123,7 +119,7 @@ static void test_what_is_held_is_unmounted(void **state)
 	assert_int_equal(umount(inner), 0);
 }
 
-static void test_what_took_its_place_stays(void **state)
+static void what_took_its_place_stays(void **state)
 {
 	(void)state;
 	need_root();
@@ -142,10 +138,10 @@ static void test_what_took_its_place_stays(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_the_topmost_is_found),
-		cmocka_unit_test(test_the_hidden_is_not_found),
-		cmocka_unit_test(test_what_is_held_is_unmounted),
-		cmocka_unit_test(test_what_took_its_place_stays),
+		cmocka_unit_test(the_topmost_is_found),
+		cmocka_unit_test(the_hidden_is_not_found),
+		cmocka_unit_test(what_is_held_is_unmounted),
+		cmocka_unit_test(what_took_its_place_stays),
 	};
 	return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -3,18 +3,14 @@
  * The networks that check builds from a yaml, against the names and shapes of the real
  * models' tensors (tests/data/cosyvoice_shapes.json)
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
+#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <cmocka.h>
-#include <jansson.h>
-
 #include "base/buffer.h"
 #include "cosyvoice/network.h"
+#include "fixture.h"
 
 /* ========================================================================== */
 /*                                   Helpers                                  */

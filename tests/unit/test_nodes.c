@@ -2,14 +2,15 @@
 /*
  * The nodes: versions, counts, paths, and who outlives whom
  */
-#include <setjmp.h>
-#include <stdarg.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-#include <cmocka.h>
-
-#include "mount/nodes.c" // NOLINT(bugprone-suspicious-include): in no library
+#include "fixture.h"
+#include "mount/nodes.h"
 
 /* What a lookup would have found: a file or folder with this inode, modified then. */
 static struct cvq_entry make_entry(mode_t type, ino_t inode, time_t modified)
@@ -66,7 +67,7 @@ static bool exists(struct cvq_nodes *nodes, uint64_t id)
 	return node != NULL;
 }
 
-static void test_root(void **state)
+static void the_root_has_an_empty_path_and_is_never_forgotten(void **state)
 {
 	struct cvq_nodes *nodes = *state;
 	cleanup_node struct cvq_node *root = get_root(nodes);
@@ -83,7 +84,7 @@ static void test_root(void **state)
 	assert_true(exists(nodes, 1));
 }
 
-static void test_lookups_are_counted(void **state)
+static void lookups_are_counted(void **state)
 {
 	struct cvq_nodes *nodes = *state;
 	cleanup_node struct cvq_node *root = get_root(nodes);
@@ -99,7 +100,7 @@ static void test_lookups_are_counted(void **state)
 	assert_int_equal(nodes->count, 1);
 }
 
-static void test_forgetting_too_much_or_nothing(void **state)
+static void forgetting_too_much_or_nothing_does_no_harm(void **state)
 {
 	struct cvq_nodes *nodes = *state;
 	cleanup_node struct cvq_node *root = get_root(nodes);
@@ -113,7 +114,7 @@ static void test_forgetting_too_much_or_nothing(void **state)
 	assert_int_equal(nodes->count, 1);
 }
 
-static void test_a_changed_file_is_another_node(void **state)
+static void a_changed_file_is_another_node(void **state)
 {
 	struct cvq_nodes *nodes = *state;
 	cleanup_node struct cvq_node *root = get_root(nodes);
@@ -139,7 +140,7 @@ static void test_a_changed_file_is_another_node(void **state)
 	assert_true(exists(nodes, modified));
 }
 
-static void test_ids_are_never_used_twice(void **state)
+static void ids_are_never_used_twice(void **state)
 {
 	struct cvq_nodes *nodes = *state;
 	cleanup_node struct cvq_node *root = get_root(nodes);
@@ -153,7 +154,7 @@ static void test_ids_are_never_used_twice(void **state)
 	}
 }
 
-static void test_a_folder_stays_itself(void **state)
+static void a_folder_stays_itself(void **state)
 {
 	struct cvq_nodes *nodes = *state;
 	cleanup_node struct cvq_node *root = get_root(nodes);
@@ -167,7 +168,7 @@ static void test_a_folder_stays_itself(void **state)
 	assert_int_not_equal(look_up(root, "d", hidden), id);
 }
 
-static void test_names_belong_to_their_folder(void **state)
+static void names_belong_to_their_folder(void **state)
 {
 	struct cvq_nodes *nodes = *state;
 	cleanup_node struct cvq_node *root = get_root(nodes);
@@ -190,7 +191,7 @@ static void test_names_belong_to_their_folder(void **state)
 	assert_string_equal(path, "d/x.pt");
 }
 
-static void test_children_keep_their_ancestors(void **state)
+static void children_keep_their_ancestors(void **state)
 {
 	struct cvq_nodes *nodes = *state;
 	cleanup_node struct cvq_node *root = get_root(nodes);
@@ -231,7 +232,7 @@ static uint64_t make_chain(struct cvq_nodes *nodes, size_t depth)
 	return id;
 }
 
-static void test_the_longest_path(void **state)
+static void the_longest_path_fits_and_a_longer_one_is_refused(void **state)
 {
 	struct cvq_nodes *nodes = *state;
 	char path[PATH_MAX];
@@ -245,7 +246,7 @@ static void test_the_longest_path(void **state)
 	assert_int_equal(cvq_node_path(longest, "d", path), -ENAMETOOLONG);
 }
 
-static void test_any_depth_is_freed(void **state)
+static void any_depth_is_freed(void **state)
 {
 	struct cvq_nodes *nodes = *state;
 	const size_t depth = 200000;
@@ -257,7 +258,7 @@ static void test_any_depth_is_freed(void **state)
 	assert_int_equal(nodes->count, 1);
 }
 
-static void test_many_names(void **state)
+static void every_one_of_many_names_is_found_again(void **state)
 {
 	struct cvq_nodes *nodes = *state;
 	cleanup_node struct cvq_node *root = get_root(nodes);
@@ -289,7 +290,7 @@ static bool is_open(int fd)
 	return fcntl(fd, F_GETFD) >= 0;
 }
 
-static void test_reserved_descriptors(void **state)
+static void one_descriptor_is_reserved_until_its_node_goes(void **state)
 {
 	struct cvq_nodes *nodes = *state;
 	cleanup_node struct cvq_node *root = get_root(nodes);
@@ -316,7 +317,7 @@ static void test_reserved_descriptors(void **state)
 		assert_null(nodes->reserved[i].node);
 }
 
-static void test_descriptors_are_not_reserved_for_long(void **state)
+static void descriptors_are_not_reserved_for_long(void **state)
 {
 	struct cvq_nodes *nodes = *state;
 	cleanup_node struct cvq_node *root = get_root(nodes);
@@ -342,7 +343,7 @@ static void test_descriptors_are_not_reserved_for_long(void **state)
 	assert_true(is_open(again));
 }
 
-static void test_few_descriptors_are_reserved(void **state)
+static void few_descriptors_are_reserved(void **state)
 {
 	struct cvq_nodes *nodes = *state;
 	cleanup_node struct cvq_node *root = get_root(nodes);
@@ -389,7 +390,7 @@ static void *trample(void *argument)
 	return NULL;
 }
 
-static void test_threads(void **state)
+static void threads_leave_no_node_behind(void **state)
 {
 	struct cvq_nodes *nodes = *state;
 	pthread_t threads[4];
@@ -402,26 +403,24 @@ static void test_threads(void **state)
 	assert_int_equal(get_root(nodes)->references, 2);
 }
 
-#define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_root),
-		TEST(test_lookups_are_counted),
-		TEST(test_forgetting_too_much_or_nothing),
-		TEST(test_a_changed_file_is_another_node),
-		TEST(test_ids_are_never_used_twice),
-		TEST(test_a_folder_stays_itself),
-		TEST(test_names_belong_to_their_folder),
-		TEST(test_children_keep_their_ancestors),
-		TEST(test_reserved_descriptors),
-		TEST(test_few_descriptors_are_reserved),
-		TEST(test_descriptors_are_not_reserved_for_long),
-		TEST(test_the_longest_path),
-		TEST(test_any_depth_is_freed),
-		TEST(test_many_names),
-		TEST(test_threads),
+		TEST(the_root_has_an_empty_path_and_is_never_forgotten),
+		TEST(lookups_are_counted),
+		TEST(forgetting_too_much_or_nothing_does_no_harm),
+		TEST(a_changed_file_is_another_node),
+		TEST(ids_are_never_used_twice),
+		TEST(a_folder_stays_itself),
+		TEST(names_belong_to_their_folder),
+		TEST(children_keep_their_ancestors),
+		TEST(one_descriptor_is_reserved_until_its_node_goes),
+		TEST(few_descriptors_are_reserved),
+		TEST(descriptors_are_not_reserved_for_long),
+		TEST(the_longest_path_fits_and_a_longer_one_is_refused),
+		TEST(any_depth_is_freed),
+		TEST(every_one_of_many_names_is_found_again),
+		TEST(threads_leave_no_node_behind),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,17 +3,13 @@
  * The command line of cvq-mount: what is understood, and what is said if not
  */
 #include <ctype.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
-#include <cmocka.h>
-
-#include "mount/options.c" // NOLINT(bugprone-suspicious-include): in no library
+#include "fixture.h"
+#include "mount/options.c" // NOLINT(bugprone-suspicious-include): for own_options
 
 #define MOST_ARGUMENTS 12
 
@@ -78,7 +74,7 @@ static cvq_err parse(struct cvq_mount_options *parsed, const char *line,
 	return err;
 }
 
-static void test_wrong_usage(void **state)
+static void wrong_usage_is_refused_with_what_to_do(void **state)
 {
 	(void)state;
 	static const struct {
@@ -139,7 +135,7 @@ static void parse_right(struct cvq_mount_options *options, const char *line)
 		fail_msg("'%s': %d, '%s'", line, err, reason.text);
 }
 
-static void test_nothing_but_directories(void **state)
+static void two_directories_are_enough(void **state)
 {
 	(void)state;
 	struct cvq_mount_options options;
@@ -157,8 +153,7 @@ static void test_nothing_but_directories(void **state)
 	cvq_mount_options_release(&options);
 }
 
-/* Every way to write an option comes to the same. */
-static void test_spellings(void **state)
+static void every_way_to_write_an_option_comes_to_the_same(void **state)
 {
 	(void)state;
 	static const char *const lines[] = {
@@ -183,7 +178,7 @@ static void test_spellings(void **state)
 	}
 }
 
-static void test_options_of_mount_are_accepted(void **state)
+static void options_of_mount_are_accepted(void **state)
 {
 	(void)state;
 	struct cvq_mount_options options;
@@ -206,7 +201,7 @@ static void test_options_of_mount_are_accepted(void **state)
 	cvq_mount_options_release(&options);
 }
 
-static void test_escapes(void **state)
+static void a_backslash_escapes_a_comma_and_itself(void **state)
 {
 	(void)state;
 	struct cvq_mount_options options;
@@ -221,7 +216,7 @@ static void test_escapes(void **state)
 	cvq_mount_options_release(&options);
 }
 
-static void test_names_with_dashes(void **state)
+static void names_may_begin_with_dashes(void **state)
 {
 	(void)state;
 	struct cvq_mount_options options;
@@ -235,7 +230,7 @@ static void test_names_with_dashes(void **state)
 	cvq_mount_options_release(&options);
 }
 
-static void test_help_needs_nothing_else(void **state)
+static void help_needs_nothing_else(void **state)
 {
 	(void)state;
 	static const char *const lines[] = {"--help", "-h", "-fh a"};
@@ -250,8 +245,7 @@ static void test_help_needs_nothing_else(void **state)
 	cvq_mount_options_release(&options);
 }
 
-/* The configuration is read first, wherever on the command line it is named. */
-static void test_configuration(void **state)
+static void the_configuration_is_read_first_wherever_it_is_named(void **state)
 {
 	(void)state;
 	char line[256];
@@ -305,7 +299,7 @@ static void assert_wrong_config(const char *line, const char *where, const char 
 	cvq_mount_options_release(&options);
 }
 
-static void test_wrong_configuration(void **state)
+static void a_wrong_configuration_is_refused_with_its_place(void **state)
 {
 	(void)state;
 	struct cvq_mount_options options;
@@ -343,7 +337,7 @@ static bool names(const char *text, const char *option)
 }
 
 /* Usage names every option that the table has for people. */
-static void test_usage_is_complete(void **state)
+static void usage_is_complete(void **state)
 {
 	(void)state;
 	const char *mount_options = strstr(cvq_mount_usage, "  -o OPTION");
@@ -367,16 +361,16 @@ static void test_usage_is_complete(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_wrong_usage),
-		cmocka_unit_test(test_nothing_but_directories),
-		cmocka_unit_test(test_spellings),
-		cmocka_unit_test(test_options_of_mount_are_accepted),
-		cmocka_unit_test(test_escapes),
-		cmocka_unit_test(test_names_with_dashes),
-		cmocka_unit_test(test_help_needs_nothing_else),
-		cmocka_unit_test(test_configuration),
-		cmocka_unit_test(test_wrong_configuration),
-		cmocka_unit_test(test_usage_is_complete),
+		cmocka_unit_test(wrong_usage_is_refused_with_what_to_do),
+		cmocka_unit_test(two_directories_are_enough),
+		cmocka_unit_test(every_way_to_write_an_option_comes_to_the_same),
+		cmocka_unit_test(options_of_mount_are_accepted),
+		cmocka_unit_test(a_backslash_escapes_a_comma_and_itself),
+		cmocka_unit_test(names_may_begin_with_dashes),
+		cmocka_unit_test(help_needs_nothing_else),
+		cmocka_unit_test(the_configuration_is_read_first_wherever_it_is_named),
+		cmocka_unit_test(a_wrong_configuration_is_refused_with_its_place),
+		cmocka_unit_test(usage_is_complete),
 	};
 	return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -2,21 +2,16 @@
 /*
  * What cvq convert writes files with
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <string.h>
 #include <sys/mman.h>
 
-#include <cmocka.h>
-
-#include "cli/copy.c"   // NOLINT(bugprone-suspicious-include): in no library
-#include "cli/output.c" // NOLINT(bugprone-suspicious-include)
+#include "cli/copy.c"   // NOLINT(bugprone-suspicious-include): cvq_cli has output.c, too
+#include "cli/output.c" // NOLINT(bugprone-suspicious-include): for temporary_path()
 
 #include <fcntl.h>
 
 #include "base/cleanup.h"
+#include "fixture.h"
 
 /* ========================================================================== */
 /*                                   Copying                                  */
@@ -169,10 +164,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(copying_tells_which_side_failed),
-		cmocka_unit_test_setup_teardown(what_has_the_temporary_name_is_left_alone,
-						set_up, tear_down),
-		cmocka_unit_test_setup_teardown(the_search_for_a_name_ends, set_up,
-						tear_down),
+		TEST(what_has_the_temporary_name_is_left_alone),
+		TEST(the_search_for_a_name_ends),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

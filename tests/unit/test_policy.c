@@ -3,24 +3,19 @@
  * Which files and tensors convert, and which options there are
  */
 #include <errno.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <string.h>
 
-#include <cmocka.h>
-
+#include "fixture.h"
 #include "policy/policy.h"
 
-static int setup(void **state)
+static int set_up(void **state)
 {
 	static struct cvq_policy policy;
 	*state = &policy;
 	return cvq_policy_init(&policy);
 }
 
-static int teardown(void **state)
+static int tear_down(void **state)
 {
 	cvq_policy_release(*state);
 	return 0;
@@ -177,7 +172,6 @@ static void wrong_values_are_named(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(defaults_fit_cosyvoice),
 		TEST(quantize_hift_drops_only_the_vocoder_patterns),

@@ -3,14 +3,9 @@
  * Streams: who is run ahead of, how far, and who is not
  */
 #include <errno.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 
-#include <cmocka.h>
-
-#include "mount/streams.c" // NOLINT(bugprone-suspicious-include): in no library
+#include "fixture.h"
+#include "mount/streams.c" // NOLINT(bugprone-suspicious-include): for left_to_reader()
 
 #define REQUEST  (128u << 10)
 #define MEBIBYTE (1u << 20)
@@ -186,7 +181,6 @@ static void stopping_waits_for_those_who_run(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 		TEST(nobody_is_run_ahead_of_before_he_has_come_some_way),
 		TEST(requests_may_come_out_of_order_and_twice),

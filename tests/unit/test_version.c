@@ -2,14 +2,10 @@
 /*
  * Versions of a source file: when two changes could have the same time
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <sys/stat.h>
 #include <time.h>
 
-#include <cmocka.h>
+#include "fixture.h"
 
 #define SECOND 1000000000
 

@@ -14,7 +14,7 @@
 /*                                  Decisions                                 */
 /* ========================================================================== */
 
-static void test_a_checkpoint_is_converted(void **state)
+static void a_checkpoint_is_converted(void **state)
 {
 	struct fixture *fixture = *state;
 	struct stat source;
@@ -33,7 +33,7 @@ static void test_a_checkpoint_is_converted(void **state)
 	assert_int_equal(entry.attributes.st_mtim.tv_nsec, source.st_mtim.tv_nsec);
 }
 
-static void test_the_rest_is_passed_with_a_reason(void **state)
+static void the_rest_is_passed_with_a_reason(void **state)
 {
 	struct fixture *fixture = *state;
 	assert_passed(fixture, "notes.txt", "its name does not ask for conversion");
@@ -49,7 +49,7 @@ static void test_the_rest_is_passed_with_a_reason(void **state)
 }
 
 /* The kernel has files that nobody can read, of the loopback device for one. */
-static void test_what_cannot_be_read_is_not_passed(void **state)
+static void what_cannot_be_read_is_not_passed(void **state)
 {
 	(void)state;
 	struct cvq_policy policy;
@@ -73,7 +73,7 @@ static void test_what_cannot_be_read_is_not_passed(void **state)
 	cvq_policy_release(&policy);
 }
 
-static void test_paths_stay_below_the_root(void **state)
+static void paths_stay_below_the_root(void **state)
 {
 	struct fixture *fixture = *state;
 	make_link(fixture, "folder", "source/way");
@@ -89,7 +89,7 @@ static void test_paths_stay_below_the_root(void **state)
 	assert_null(root.verdict);
 }
 
-static void test_a_missing_source(void **state)
+static void a_source_must_be_a_folder(void **state)
 {
 	struct fixture *fixture = *state;
 	struct cvq_view *view;
@@ -116,7 +116,7 @@ static dev_t other_device(const struct fixture *fixture, const char *path)
 	return there.st_dev;
 }
 
-static void test_links_never_lead_into_the_own_mount(void **state)
+static void links_never_lead_into_the_own_mount(void **state)
 {
 	struct fixture *fixture = *state;
 	dev_t proc = other_device(fixture, "/proc");
@@ -131,7 +131,7 @@ static void test_links_never_lead_into_the_own_mount(void **state)
 	assert_true(shown_as_link(fixture, "through.pt"));
 }
 
-static void test_the_own_mount_is_an_empty_folder(void **state)
+static void the_own_mount_is_an_empty_folder(void **state)
 {
 	struct fixture *fixture = *state;
 	dev_t proc = other_device(fixture, "/proc");
@@ -163,7 +163,7 @@ static void test_the_own_mount_is_an_empty_folder(void **state)
 /*                            Attributes and census                           */
 /* ========================================================================== */
 
-static void test_extended_attributes(void **state)
+static void extended_attributes_are_the_sources_but_for_our_own(void **state)
 {
 	struct fixture *fixture = *state;
 	const char *path = in(fixture, "source/llm.pt");
@@ -196,7 +196,7 @@ static void test_extended_attributes(void **state)
 	assert_int_equal(cvq_view_list_xattrs(view, "llm.pt", &entry, value, 3), -ERANGE);
 }
 
-static void test_access(void **state)
+static void a_file_may_be_read_but_not_written_or_executed(void **state)
 {
 	struct fixture *fixture = *state;
 	cleanup_entry struct cvq_entry entry = look_up(fixture, "llm.pt");
@@ -214,7 +214,7 @@ static ino_t shown_inode(const struct fixture *fixture, const char *path)
 }
 
 /* Programs that see one number in two places read only one of them. */
-static void test_equal_numbers_mean_equal_content(void **state)
+static void equal_numbers_mean_equal_content(void **state)
 {
 	struct fixture *fixture = *state;
 	struct stat source;
@@ -267,7 +267,7 @@ static const char *member(const json_t *object, const char *name)
 	return json_string_value(json_object_get(object, name));
 }
 
-static void test_description(void **state)
+static void the_description_tells_what_became_of_it(void **state)
 {
 	struct fixture *fixture = *state;
 	json_t *converted = describe(fixture, "llm.pt");
@@ -284,7 +284,7 @@ static void test_description(void **state)
 	json_decref(passed);
 }
 
-static void test_description_of_an_alias(void **state)
+static void the_description_of_an_alias_names_its_target(void **state)
 {
 	struct fixture *fixture = *state;
 	add_alias(fixture, "a.pt", "llm.pt");
@@ -303,7 +303,7 @@ static void test_description_of_an_alias(void **state)
 	}
 }
 
-static void test_census(void **state)
+static void the_census_counts_what_the_view_shows(void **state)
 {
 	struct fixture *fixture = *state;
 	make_link(fixture, "../../outside/blob", "source/folder/leaves.pt");
@@ -337,19 +337,19 @@ static void test_census(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_a_checkpoint_is_converted),
-		TEST(test_the_rest_is_passed_with_a_reason),
-		TEST(test_what_cannot_be_read_is_not_passed),
-		TEST(test_paths_stay_below_the_root),
-		TEST(test_a_missing_source),
-		TEST(test_links_never_lead_into_the_own_mount),
-		TEST(test_the_own_mount_is_an_empty_folder),
-		TEST(test_extended_attributes),
-		TEST(test_access),
-		TEST(test_equal_numbers_mean_equal_content),
-		TEST(test_description),
-		TEST(test_description_of_an_alias),
-		TEST(test_census),
+		TEST(a_checkpoint_is_converted),
+		TEST(the_rest_is_passed_with_a_reason),
+		TEST(what_cannot_be_read_is_not_passed),
+		TEST(paths_stay_below_the_root),
+		TEST(a_source_must_be_a_folder),
+		TEST(links_never_lead_into_the_own_mount),
+		TEST(the_own_mount_is_an_empty_folder),
+		TEST(extended_attributes_are_the_sources_but_for_our_own),
+		TEST(a_file_may_be_read_but_not_written_or_executed),
+		TEST(equal_numbers_mean_equal_content),
+		TEST(the_description_tells_what_became_of_it),
+		TEST(the_description_of_an_alias_names_its_target),
+		TEST(the_census_counts_what_the_view_shows),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

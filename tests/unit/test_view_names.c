@@ -28,7 +28,7 @@ static void make_links(const struct fixture *fixture)
 	make_link(fixture, "../source/llm.pt", "source/there-and-back.pt");
 }
 
-static void test_followed_links(void **state)
+static void links_to_files_are_followed_if_they_lead_out_or_convert_otherwise(void **state)
 {
 	struct fixture *fixture = *state;
 	make_links(fixture);
@@ -53,7 +53,7 @@ static void test_followed_links(void **state)
 	assert_passed(fixture, "folder/weights.bin", "its name does not ask");
 }
 
-static void test_kept_links(void **state)
+static void links_are_kept_on_request_or_if_root_mounts_for_all(void **state)
 {
 	struct fixture *fixture = *state;
 	make_links(fixture);
@@ -73,7 +73,7 @@ static void test_kept_links(void **state)
 			 -ENAMETOOLONG);
 }
 
-static void test_reading_a_followed_link(void **state)
+static void a_followed_link_reads_as_its_target_until_it_points_elsewhere(void **state)
 {
 	struct fixture *fixture = *state;
 	make_links(fixture);
@@ -112,7 +112,7 @@ static ino_t inode_of(const struct fixture *fixture, const char *name)
 	return attributes.st_ino;
 }
 
-static void test_an_alias_shows_another_file(void **state)
+static void an_alias_shows_another_file(void **state)
 {
 	struct fixture *fixture = *state;
 	add_alias(fixture, "model.pt", "folder/weights.bin");
@@ -142,7 +142,7 @@ static void test_an_alias_shows_another_file(void **state)
 	assert_int_equal(lookup_error(fixture, "folder/model.pt"), -ENOENT);
 }
 
-static void test_reading_an_alias(void **state)
+static void an_alias_reads_as_its_target_and_changes_with_it(void **state)
 {
 	struct fixture *fixture = *state;
 	add_alias(fixture, "model.pt", "llm.pt");
@@ -185,7 +185,7 @@ static void assert_no_file(const struct fixture *fixture, const char *path,
 		fail_msg("'%s': %s", path, found.text);
 }
 
-static void test_an_alias_of_nothing_shows_nothing(void **state)
+static void an_alias_of_nothing_shows_nothing(void **state)
 {
 	struct fixture *fixture = *state;
 	struct cvq_reason reason;
@@ -221,7 +221,7 @@ static void test_an_alias_of_nothing_shows_nothing(void **state)
 			 0);
 }
 
-static void test_an_alias_of_a_link(void **state)
+static void an_alias_of_a_link_is_a_file_where_links_are_followed(void **state)
 {
 	struct fixture *fixture = *state;
 	make_links(fixture);
@@ -304,7 +304,7 @@ static void assert_lists(const struct fixture *fixture, const char *path,
 	assert_string_equal(all, expected);
 }
 
-static void test_listing_aliases(void **state)
+static void a_listing_has_the_aliases_that_show_a_file(void **state)
 {
 	struct fixture *fixture = *state;
 	assert_lists(fixture, "", ". .. empty.pt folder hift.pt llm.pt notes.pt notes.txt");
@@ -322,7 +322,7 @@ static void test_listing_aliases(void **state)
 	assert_lists(fixture, "", ". .. empty.pt folder notes.txt");
 }
 
-static void test_what_a_listing_says(void **state)
+static void a_listing_says_the_same_inodes_as_lookups(void **state)
 {
 	struct fixture *fixture = *state;
 	add_alias(fixture, "a.pt", "llm.pt");
@@ -369,7 +369,7 @@ static void assert_positions(const struct fixture *fixture)
 	assert_memory_equal(rest.next, all.next, all.count * sizeof(*all.next));
 }
 
-static void test_positions(void **state)
+static void from_every_position_the_rest_of_a_listing_is_the_same(void **state)
 {
 	struct fixture *fixture = *state;
 	char name[64];
@@ -398,16 +398,16 @@ static void test_positions(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_followed_links),
-		TEST(test_kept_links),
-		TEST(test_reading_a_followed_link),
-		TEST(test_an_alias_shows_another_file),
-		TEST(test_reading_an_alias),
-		TEST(test_an_alias_of_nothing_shows_nothing),
-		TEST(test_an_alias_of_a_link),
-		TEST(test_listing_aliases),
-		TEST(test_what_a_listing_says),
-		TEST(test_positions),
+		TEST(links_to_files_are_followed_if_they_lead_out_or_convert_otherwise),
+		TEST(links_are_kept_on_request_or_if_root_mounts_for_all),
+		TEST(a_followed_link_reads_as_its_target_until_it_points_elsewhere),
+		TEST(an_alias_shows_another_file),
+		TEST(an_alias_reads_as_its_target_and_changes_with_it),
+		TEST(an_alias_of_nothing_shows_nothing),
+		TEST(an_alias_of_a_link_is_a_file_where_links_are_followed),
+		TEST(a_listing_has_the_aliases_that_show_a_file),
+		TEST(a_listing_says_the_same_inodes_as_lookups),
+		TEST(from_every_position_the_rest_of_a_listing_is_the_same),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -7,18 +7,14 @@
  * more than cvq: anchors that are defined twice, powers, a sum that one above it refers to,
  * whole numbers beyond 64 bits, and the forms "5_", "5__5" and, in sums, "0X5".
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-#include <cmocka.h>
-
 #include "base/buffer.h"
 #include "cosyvoice/yaml.h"
+#include "fixture.h"
 
 /* ========================================================================== */
 /*                                   Helpers                                  */

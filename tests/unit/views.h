@@ -13,6 +13,7 @@
 
 #include "base/cleanup.h"
 #include "checkpoints.h"
+#include "fixture.h"
 #include "view/view.h"
 
 #define NUMEL 5000
@@ -174,7 +175,5 @@ static inline void assert_read(const struct fixture *fixture, const struct cvq_e
 	if (expected < 0)
 		assert_non_null(strstr(reason.text, "modified while it was open"));
 }
-
-#define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 
 #endif
