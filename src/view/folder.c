@@ -58,14 +58,18 @@ static bool move_stream(struct cvq_folder *folder)
 	return true;
 }
 
-/* Remembers the cookie of the name after the one at the position. */
+/* Remembers the cookie of the name after the one at the position; those of the names after
+ * that one, too, if they were listed before. */
 static cvq_err remember_cookie(struct cvq_folder *folder, off_t cookie)
 {
-	folder->count = (size_t)folder->position - folder->aliases + 1;
-	if (cvq_grow((void **)&folder->cookies, &folder->capacity, folder->count,
-		     sizeof(*folder->cookies)))
-		return -ENOMEM;
-	folder->cookies[folder->count++] = cookie;
+	size_t next = (size_t)folder->position - folder->aliases + 1;
+	if (next == folder->count) {
+		if (cvq_grow((void **)&folder->cookies, &folder->capacity, folder->count,
+			     sizeof(*folder->cookies)))
+			return -ENOMEM;
+		folder->count++;
+	}
+	folder->cookies[next] = cookie;
 	return 0;
 }
 

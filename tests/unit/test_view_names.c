@@ -367,6 +367,14 @@ static void assert_positions(const struct fixture *fixture)
 	cvq_folder_seek(folder, 0);
 	list(folder, &rest, MOST_NAMES);
 	assert_memory_equal(rest.next, all.next, all.count * sizeof(*all.next));
+
+	/* To begin anew forgets no position that was handed out. */
+	cvq_folder_seek(folder, 0);
+	list(folder, &rest, 1);
+	cvq_folder_seek(folder, all.next[all.count - 2]);
+	list(folder, &rest, MOST_NAMES);
+	assert_int_equal(rest.count, 1);
+	assert_string_equal(rest.text[0], all.text[all.count - 1]);
 }
 
 static void from_every_position_the_rest_of_a_listing_is_the_same(void **state)
