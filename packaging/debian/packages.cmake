@@ -6,7 +6,7 @@
 #	libcvq0     the library; the programs do not need it
 #	libcvq-dev  to build programs with it
 
-set(library_package libcvq0) # as the SOVERSION is
+set(library_package libcvq${CVQ_SOVERSION})
 
 set(CPACK_GENERATOR DEB)
 set(CPACK_PACKAGE_VENDOR "The cvq authors")
