@@ -6,9 +6,9 @@
  * checkpoint with half-precision weights.  The image's size is exact before the
  * first read, any byte range can be read at any time, nothing is ever written.
  *
- * Unless a function says otherwise: objects are not shared state, so different
- * objects may be used from different threads freely; functions that return int
- * return 0, or a negative errno value.
+ * Unless a function says otherwise: different objects share nothing, and may be used
+ * from different threads at once; functions that return int return 0, or a negative
+ * errno value.
  */
 #ifndef CVQ_CVQ_H
 #define CVQ_CVQ_H
@@ -72,8 +72,10 @@ struct cvq_options {
 	/* Alignment of payloads in bytes: a power of two from 16 to 65536, or 0
 	 * for the source's own. */
 	uint32_t align;
-	/* Patterns (fnmatch) of further tensor names that stay FP32, or NULL; the
-	 * array ends with NULL. */
+	/* Patterns (fnmatch) of names of tensors that stay FP32, or NULL; the array
+	 * ends with NULL.  They are added to those of buffers and of optimizers, which
+	 * always do: *inv_freq, optimizer.*, optimizer_states.*,
+	 * optimizer_state_dict.* and state.[0-9?]*.*. */
 	const char *const *keep_tensors;
 };
 
@@ -94,11 +96,12 @@ struct cvq_file;
  * cvq_open() opens the checkpoint at 'path' and plans its image.  It reads the
  * archive's directory and the pickle, not the weights.
  *
- * 'options' may be NULL for the defaults.  On success *file is set; release it
- * with cvq_close().  A file that cvq does not convert (it is no checkpoint, or
- * holds nothing to convert, or something cvq does not fully understand) is no
- * error: it opens as passed through, and its image is its own bytes.  Its name plays
- * no part, and no configuration file is read.
+ * 'options' may be NULL for the defaults; they are needed for the call only.  On
+ * success *file is set; release it with cvq_close().  A file that cvq does not convert (it
+ * is no checkpoint, or holds nothing to convert, or something cvq does not fully
+ * understand) is no error: it opens as passed through, and its image is its own bytes.  Its
+ * name plays no part, and no configuration file is read.  A file that was changed just now
+ * is waited for, until a further change would be seen: most often some milliseconds.
  *
  * Errors: -EINVAL for options out of range; -EISDIR or -ESPIPE for what is no regular
  * file; -EIO for one that is being written; otherwise what open(2), read(2) or malloc(3)
@@ -125,8 +128,9 @@ CVQ_API const char *cvq_reason(const struct cvq_file *file);
  *
  * Any number of threads may read the same file at once.  They wait for each other only
  * while a record that a zip program compressed is inflated, when it is first read.  A read
- * takes up to 160 KiB of stack.  One that has a seal or checksum in it, of which much was
- * not read before, converts that on up to 16 threads more, which end before it returns.
+ * takes up to 256 KiB of stack.  One that has a seal or checksum in it, of which much was
+ * not read before, converts that on up to 16 threads more, which block all signals and
+ * end before it returns.
  *
  * Returns the number of bytes read; -EIO if the source cannot be read or was modified
  * since cvq_open(), as bytes of two versions are never mixed; or -ENOMEM.  That it was

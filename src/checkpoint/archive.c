@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <string.h>
-#include <unistd.h>
 #include <zip.h>
 
 #include "checkpoint/zip_directory.h"

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "checkpoint/safetensors.h"
 
-#include <inttypes.h>
 #include <jansson.h>
 #include <string.h>
 

@@ -49,8 +49,8 @@ cvq_err cvq_spill_add(struct cvq_spill *spill, size_t index, struct cvq_record *
  * the first to read of another record of the same file.  What is damaged is inflated no
  * second time, what failed for another reason is tried again.
  *
- * Returns 0; -ENOSPC, -EDQUOT or -EFBIG if there is no room to inflate, none of which is
- * then taken; -EBADMSG if the record is damaged; or what cvq_source_read() returns.
+ * Returns 0; -ENOSPC, -EDQUOT or -EFBIG if there is no room to inflate (what was taken of
+ * it is given back); -EBADMSG if the record is damaged; or what cvq_source_read() returns.
  */
 cvq_err cvq_spill_read(struct cvq_spill *spill, const struct cvq_source *source,
 		       void *buffer, size_t length, uint64_t offset);

@@ -88,8 +88,8 @@ void cvq_comparison_release(struct cvq_comparison *comparison);
 /* Says why a checkpoint's bytes could not be read. */
 const char *cvq_compare_failure(cvq_err err);
 
-/* The index of the first difference: '*index' gets 'return' numbers and is to be freed.
- * Returns 0 also if memory ran out. */
+/* The index of the first difference.  Returns how many numbers '*index' has, which is to be
+ * freed; 0 also if memory ran out. */
 size_t cvq_compared_index(const struct cvq_comparison *comparison,
 			  const struct cvq_compared *tensor, uint64_t **index);
 

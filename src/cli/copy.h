@@ -9,8 +9,8 @@
 
 /*
  * Copies the first 'size' bytes of 'source' to the start of the file 'to': by the kernel
- * where it can, which may share the blocks.  'watch' is called with the bytes written so
- * far.
+ * where it can, which may share the blocks.  'watch', not NULL, is told the bytes written
+ * so far.
  *
  * Returns 0; -ENODATA if the source is shorter; -ECANCELED if 'watch' said so; or what
  * reading or writing failed with.  Sets '*reading_failed' to whether it was reading.

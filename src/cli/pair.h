@@ -73,7 +73,8 @@ cvq_err cvq_pair_open(struct cvq_pair *pair, const struct cvq_tensor_at *source,
 
 /*
  * Tensors whose elements share their memory can have more of them than can ever be
- * compared.  Whether so many are too many for a memory of 'distinct' ones; if so, says it.
+ * compared.  Returns 0, or CVQ_ERR_CONTENT with the reason if 'elements' are too many for
+ * a storage of 'distinct' ones.
  */
 cvq_err cvq_pair_limit(uint64_t elements, uint64_t distinct, struct cvq_reason *reason);
 

@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: MIT */
+/*
+ * Paths as text
+ */
 #ifndef CVQ_CLI_PATH_H
 #define CVQ_CLI_PATH_H
 

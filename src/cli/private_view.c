@@ -38,7 +38,7 @@ static bool is_runtime_directory(const char *path)
 	       attributes.st_uid == geteuid() && access(path, W_OK) == 0;
 }
 
-/* Where a private folder can be made: a path to be freed; NULL if memory ran out. */
+/* Where a private folder can be made: a path to be freed; or NULL, and errno says why. */
 static char *find_place(void)
 {
 	const char *runtime = getenv("XDG_RUNTIME_DIR");
@@ -175,8 +175,7 @@ static int start_daemon(struct cvq_private_view *view,
 	char name[] = "cvq-mount", foreground[] = "--foreground", end[] = "--";
 	char removal[] = "--remove-mountpoint", lifeline[32];
 	if (!words)
-		return cvq_fail_with(CVQ_EXIT_MOUNT, NULL,
-				     "out of memory (end other programs)");
+		return cvq_fail_memory(CVQ_EXIT_MOUNT);
 	snprintf(lifeline, sizeof(lifeline), "--lifeline=%d", ends->lifeline);
 	size_t count = 0;
 	words[count++] = name;

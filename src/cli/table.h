@@ -36,7 +36,8 @@ void cvq_table_free(struct cvq_table *table);
  * run out, cvq_table_print() will say so. */
 void cvq_table_add(struct cvq_table *table, const char *const *cells);
 
-/* Prints the table with its heading; nothing if it has no rows.  Returns 0 or -ENOMEM. */
+/* Prints the table with its heading, once; nothing if it has no rows.  Returns 0 or
+ * -ENOMEM. */
 cvq_err cvq_table_print(struct cvq_table *table);
 
 static inline void cvq_table_cleanup(struct cvq_table **table)

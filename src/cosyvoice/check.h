@@ -16,7 +16,8 @@
 #define CVQ_QWEN_FOLDER "CosyVoice-BlankEN/"
 
 /* The files with weights that AutoModel loads strictly. */
-enum cvq_part { CVQ_LLM, CVQ_FLOW, CVQ_HIFT, CVQ_PARTS };
+enum cvq_part { CVQ_LLM, CVQ_FLOW, CVQ_HIFT };
+#define CVQ_PARTS 3
 
 struct cvq_check {
 	const struct cvq_package_files *files;
@@ -36,7 +37,7 @@ extern const char *const cvq_part_files[CVQ_PARTS];
 /* "CosyVoice", "CosyVoice2", "CosyVoice3" */
 const char *cvq_kind_name(unsigned kind);
 
-/* Adds a finding.  'check', 'file' and 'remedy' are constants. */
+/* Adds a finding.  'name', 'file' and 'remedy' are constants. */
 void cvq_found(struct cvq_check *check, enum cvq_mark mark, const char *name,
 	       const char *file, const char *remedy, const char *format, ...)
 	__attribute__((format(printf, 6, 7)));

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "cosyvoice/package.h"
 
-#include <errno.h>
 #include <stdlib.h>
 
 #include "base/buffer.h"

@@ -226,7 +226,6 @@ static void add_part(struct cvq_check *check, enum cvq_part part,
 		cvq_add_flow(network);
 		break;
 	case CVQ_HIFT:
-	case CVQ_PARTS:
 		cvq_add_hift(network);
 		break;
 	}

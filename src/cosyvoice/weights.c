@@ -42,11 +42,8 @@ static char *copy_key(struct cvq_slice key)
 	if (!copy)
 		return NULL;
 	for (size_t i = 0; i < key.length; i++)
-		copy[i] = key.data[i];
+		copy[i] = (char)(key.data[i] ? key.data[i] : '?');
 	copy[key.length] = '\0';
-	for (size_t i = 0; i < key.length; i++)
-		if (copy[i] == '\0')
-			copy[i] = '?';
 	return copy;
 }
 

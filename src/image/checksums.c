@@ -8,8 +8,6 @@
  */
 #include "image/layout.h"
 
-#include <string.h>
-
 #include "base/cleanup.h"
 #include "base/threads.h"
 #include "numeric/crc32.h"

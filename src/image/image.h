@@ -42,7 +42,7 @@ struct cvq_image_summary {
  * borrowed for the call only; the policy too.
  *
  * Returns 0 and an image; CVQ_ERR_CONTENT with the reason if the file is to be passed
- * through; another negative errno if planning failed.
+ * through; a negative errno if planning failed.
  */
 cvq_err cvq_image_plan(const struct cvq_source *source, uint64_t size,
 		       const struct cvq_policy *policy, struct cvq_image **image,
@@ -75,8 +75,9 @@ const struct cvq_image_summary *cvq_image_summary(const struct cvq_image *image)
  * Reads up to 'length' bytes at 'offset' from the image of 'source', which must
  * be the file that was planned, unchanged (the caller sees to that).
  *
- * Returns the number of bytes, short only at the end of the image; or a negative
- * errno.  Thread-safe; a lock is held only while a compressed record is inflated.
+ * Returns the number of bytes, short only at the end of the image; or a negative errno as
+ * of cvq_spill_read() (any of them, if the source is to be read quickly and cannot).
+ * Thread-safe; a lock is held only while a compressed record is inflated.
  */
 ssize_t cvq_image_read(struct cvq_image *image, const struct cvq_source *source,
 		       void *buffer, size_t length, uint64_t offset);
@@ -97,7 +98,8 @@ struct cvq_write_watch {
 
 /*
  * Writes the whole image of 'source' to the file 'fd', from its start, on all cores.
- * The source's numbers are read and converted once, whatever the checksums are.
+ * 'watch' may be NULL.  The source's numbers are read and converted once, whatever the
+ * checksums are.
  *
  * Returns 0; -ECANCELED if 'watch' said so; or what reading or writing failed with.
  * Sets '*reading_failed' to whether it was reading, or inflating what is read.

@@ -35,7 +35,7 @@ void cvq_ending_prepare(struct cvq_ending *ending);
 /* Whether one has come already.  What leaves the terminal would lose it with the fork. */
 bool cvq_ending_is_due(const struct cvq_ending *ending);
 
-/* Lets them do again what they did, of which this process may die right here. */
+/* Unblocks the signals again.  One that has come already may end the process here. */
 void cvq_ending_allow(const struct cvq_ending *ending);
 
 /* Starts to watch for them, in a thread; the context's serving and running ahead are set

@@ -108,7 +108,7 @@ void cvq_node_reserve(struct cvq_node *node, int fd);
 /* Closes the files whose time is over: one that was deleted takes up the disk till then. */
 void cvq_nodes_release_reserved(struct cvq_nodes *nodes);
 
-/* Yields a descriptor of a file that was kept so; or -1. */
+/* Yields a descriptor, to be closed, of a file that was kept so; or -1. */
 int cvq_node_claim(struct cvq_node *node);
 
 /*

@@ -2,7 +2,7 @@
 /*
  * FUSE passthrough: the kernel reads files that are shown unchanged by itself
  *
- * Needs libfuse 3.17, Linux 6.9 and CAP_SYS_ADMIN.  Where any of these is missing or
+ * Needs libfuse 3.17, Linux 6.9 and root.  Where any of these is missing or
  * the kernel declines the first file, and for every later one that it declines, reads
  * are answered by us.
  */

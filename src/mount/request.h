@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the operations have in common: finding their node and path, and replying
+ * What the operations have in common: finding their node and path, and reporting errors
  */
 #ifndef CVQ_MOUNT_REQUEST_H
 #define CVQ_MOUNT_REQUEST_H

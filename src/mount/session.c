@@ -40,7 +40,7 @@ static void capture_begin(struct capture *capture)
 	}
 }
 
-/* Returns the messages in 'text', without what they have on their last line's end. */
+/* Gives stdout and stderr back.  'text' gets what was printed meanwhile. */
 static void capture_end(struct capture *capture, char *text, size_t size)
 {
 	ssize_t length = -1;

@@ -19,7 +19,7 @@ typedef uint32_t cvq_value;
 
 enum cvq_value_kind {
 	VALUE_OTHER,   /* something that cannot hold a tensor and does not matter */
-	VALUE_NONE,    /* */
+	VALUE_NONE,    /* Python's None */
 	VALUE_INT,     /* offset of its opcode */
 	VALUE_STRING,  /* offset of its opcode */
 	VALUE_GLOBAL,  /* index into globals */

@@ -177,8 +177,7 @@ static cvq_err add_tensor(struct walk *walk, const struct cvq_storage_use *use,
 	return 0;
 }
 
-/* _rebuild_tensor(storage, offset, size, stride), and v2, which has more
- * behind. */
+/* _rebuild_tensor(storage, offset, size, stride), and v2, which has more behind. */
 static cvq_err read_tensor(struct walk *walk, const struct cvq_pickle_node *arguments,
 			   enum use use)
 {

@@ -10,7 +10,6 @@
 #ifndef CVQ_PICKLE_OPCODES_H
 #define CVQ_PICKLE_OPCODES_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 

@@ -99,8 +99,7 @@ static cvq_err read_view(struct cvq_machine *machine, cvq_value view, uint64_t n
 	return 0;
 }
 
-/* Finds the storage of that key or adds it; one key has one type and one
- * length. */
+/* Finds the storage of that key or adds it; one key has one type and one length. */
 static cvq_err intern_storage(struct cvq_machine *machine,
 			      const struct cvq_storage *storage, uint32_t *index)
 {

@@ -105,8 +105,7 @@ static void write_class(struct cvq_buffer *out, const char *type)
 	cvq_buffer_append(out, "\n", 1);
 }
 
-/* Keeps the opcode where the number fits it: C++ readers know only 8-byte
- * LONG1. */
+/* Keeps the opcode where the number fits it: C++ readers know only 8-byte LONG1. */
 static void write_number(struct cvq_buffer *out, const uint8_t *old, uint64_t number)
 {
 	uint8_t bytes[10] = {old[0], old[1]};

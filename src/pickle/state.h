@@ -38,8 +38,7 @@ cvq_err cvq_machine_refuse(struct cvq_machine *machine, const char *what);
 
 cvq_err cvq_machine_push(struct cvq_machine *machine, cvq_value value);
 
-/* Whether there are 'count' values that an opcode may take: none below the last
- * mark. */
+/* Whether there are 'count' values that an opcode may take: none below the last mark. */
 cvq_err cvq_machine_need(struct cvq_machine *machine, size_t count);
 
 /* After cvq_machine_need(). */

@@ -109,8 +109,8 @@ ssize_t cvq_content_read_quickly(const struct cvq_content *content,
 				 struct cvq_counters *counters, void *buffer, size_t length,
 				 uint64_t offset)
 {
-	struct cvq_counters own = {
-		0}; /* what does not succeed is done again, and counted */
+	/* What does not succeed is done again, and counted then. */
+	struct cvq_counters own = {0};
 	const struct cvq_source source = {
 		.fd = content->fd, .counters = &own, .quickly = true};
 	ssize_t got = read_content(content, version, &source, buffer, length, offset);

@@ -17,9 +17,8 @@
 #include "view/version.h"
 
 struct cvq_content {
-	int fd; /* -1: there is none */
-	struct cvq_image
-		*image; /* one reference; NULL: the source's bytes are the view's */
+	int fd;                  /* -1: there is none */
+	struct cvq_image *image; /* one reference; NULL: the view has the source's bytes */
 };
 
 #define CVQ_NO_CONTENT ((struct cvq_content){.fd = -1})
@@ -35,7 +34,8 @@ void cvq_content_close(struct cvq_content *content);
 /*
  * Reads of the file, which was opened as 'version'.  Returns the number of bytes, short
  * only at the end; or a negative errno with the reason: -EIO if the source cannot be read
- * or was modified in place since then, -ENOMEM.  Thread-safe.
+ * or was modified in place since then, -ENOMEM.  'counters' and 'reason' may be NULL.
+ * Thread-safe.
  */
 ssize_t cvq_content_read(const struct cvq_content *content,
 			 const struct cvq_version *version, struct cvq_counters *counters,
@@ -45,7 +45,7 @@ ssize_t cvq_content_read(const struct cvq_content *content,
 /*
  * The same if all that is needed is in memory, and nothing beside that range has to be
  * converted for it; or -EAGAIN, which also stands for all errors.  Waits for nothing but
- * locks.
+ * locks.  'counters' are not NULL.
  */
 ssize_t cvq_content_read_quickly(const struct cvq_content *content,
 				 const struct cvq_version *version,

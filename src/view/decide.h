@@ -38,6 +38,7 @@ struct cvq_decisions {
 	struct cvq_remembered remembered[CVQ_REMEMBERED];
 };
 
+/* 'policy' and 'counters' are borrowed.  Returns 0 or -ENOMEM; release in any case. */
 cvq_err cvq_decisions_init(struct cvq_decisions *decisions, const struct cvq_policy *policy,
 			   struct cvq_counters *counters);
 void cvq_decisions_release(struct cvq_decisions *decisions);

@@ -91,7 +91,8 @@ struct cvq_counters *cvq_view_counters(struct cvq_view *view);
  */
 void cvq_view_set_mount(struct cvq_view *view, dev_t device, const struct stat *mountpoint);
 
-/* Finds what the view shows at 'path'.  Returns 0 or a negative errno. */
+/* Finds what the view shows at 'path'.  Returns 0, or a negative errno and an entry that
+ * holds nothing. */
 cvq_err cvq_view_lookup(struct cvq_view *view, const char *path, struct cvq_entry *entry);
 
 /* The same where something was found at 'path' before: if that is unchanged, nothing of the
