@@ -44,7 +44,7 @@ void cvq_run_on_all_cores(unsigned long most, cvq_work *work, void *context)
 
 	/* Where a thread cannot be had, the others have more to do. */
 	while (started < MAX_HELPERS && started + 1 < cores && started + 1 < most &&
-	       pthread_create(&helpers[started], NULL, help, &job) == 0)
+	       cvq_thread_start(&helpers[started], help, &job) == 0)
 		started++;
 	work(context, true);
 	while (started > 0)
