@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Little-endian integers in byte arrays, whatever the machine's own order
+ * The order of bytes: the machine's own, and little-endian integers whatever that is
  */
 #ifndef CVQ_BASE_BYTES_H
 #define CVQ_BASE_BYTES_H
 
 #include <stdint.h>
+
+#define CVQ_MACHINE_IS_BIG_ENDIAN (__BYTE_ORDER__ == __ORDER_BIG_ENDIAN__)
 
 static inline void cvq_put_u16(uint8_t *p, uint16_t value)
 {

@@ -13,3 +13,8 @@ void cvq_fill_standard_descriptors(void)
 	if (fd >= 0)
 		close(fd);
 }
+
+int cvq_open_any(int folder, const char *path)
+{
+	return openat(folder, path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+}

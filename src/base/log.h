@@ -10,15 +10,12 @@
 enum cvq_level {
 	CVQ_LOG_ERROR,
 	CVQ_LOG_WARNING,
-	CVQ_LOG_INFO,
-	CVQ_LOG_DEBUG,
 };
 
 /* Where messages go.  Set up before threads start, then only read. */
 struct cvq_log {
 	const char *program;
-	enum cvq_level most; /* messages beyond this level are dropped */
-	bool to_syslog;      /* else to stderr */
+	bool to_syslog; /* else to stderr */
 };
 
 /* Thread-safe: a message is written whole. */

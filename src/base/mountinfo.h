@@ -15,6 +15,9 @@
 /* The file system type that views are mounted as. */
 #define CVQ_SUBTYPE "cvq-mount"
 
+/* The extended attribute of its root in which a view says how it fares, as JSON. */
+#define CVQ_STATUS_ATTRIBUTE "user.cvq.status"
+
 struct cvq_mounted {
 	int id; /* given to another once it is gone */
 	dev_t device;

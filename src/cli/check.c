@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/json.h"
 #include "cli/command.h"
 #include "cli/json.h"
 #include "cosyvoice/package.h"
@@ -123,12 +124,9 @@ static json_t *describe(const struct cvq_package_report *report, const char *dir
 		json_decref(findings);
 		return NULL;
 	}
-	/* A path may be no UTF-8, but JSON is. */
-	cleanup_free char *path = strdup(directory);
-	if (path)
-		cvq_make_readable(path);
-	return json_pack("{s:s?, s:s?, s:s, s:o}", "path", path, "kind", report->kind,
-			 "state", states[report->state], "findings", findings);
+	return json_pack("{s:o, s:s?, s:s, s:o}", "path", cvq_json_text(directory), "kind",
+			 report->kind, "state", states[report->state], "findings",
+			 findings);
 }
 
 /* ========================================================================== */
@@ -149,8 +147,7 @@ static int run(const struct cvq_arguments *arguments)
 	cvq_err err = cvq_package_check(&files, &report);
 	int code = report.state == CVQ_PACKAGE_COMPLETE ? CVQ_EXIT_DONE : CVQ_EXIT_FAULT;
 	if (err)
-		code = cvq_fail_with(CVQ_EXIT_SOURCE, directory,
-				     "out of memory (end other programs)");
+		code = cvq_fail_memory(CVQ_EXIT_SOURCE);
 	else if (arguments->json)
 		code = cvq_json_print(describe(&report, directory), code);
 	else

@@ -85,4 +85,11 @@ int cvq_fail(enum cvq_exit code, const char *path, const struct cvq_reason *reas
 int cvq_fail_with(enum cvq_exit code, const char *path, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
+/* The same where memory ran out. */
+int cvq_fail_memory(enum cvq_exit code);
+
+/* Prints what is no failure in the same form. */
+void cvq_remark(const char *path, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
 #endif

@@ -368,10 +368,10 @@ static int write_all(struct conversion *conversion)
 	bool nothing_left = code && cvq_destination_abandon(destination);
 	/* A signal may also come when all is done. */
 	if (code == 128 + stopped_by)
-		cvq_fail_with(CVQ_EXIT_DONE, destination->path, "%s",
-			      nothing_left ? "stopped, nothing was written (convert again)"
-					   : "stopped; the files that are there are whole "
-					     "(go on with --force)");
+		cvq_remark(destination->path, "%s",
+			   nothing_left ? "stopped, nothing was written (convert again)"
+					: "stopped; the files that are there are whole "
+					  "(go on with --force)");
 	else if (!code && !conversion->arguments->quiet)
 		print_summary(conversion, stdout);
 	cvq_destination_close(destination);

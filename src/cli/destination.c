@@ -168,7 +168,7 @@ int cvq_destination_check(const struct cvq_destination *destination, const char 
 				     "it exists, and is no directory (give another)");
 	cvq_cleanup(release_folders) struct folders folders = {0};
 	if (list_folders(&folders, root, listing))
-		return cvq_fail_with(CVQ_EXIT_OUTPUT, NULL, "out of memory");
+		return cvq_fail_memory(CVQ_EXIT_OUTPUT);
 	int code = check_apart(destination, source, &folders, listing);
 	if (code || !exists || force)
 		return code;

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/buffer.h"
+#include "base/bytes.h"
 #include "numeric/widen.h"
 
 /* How an element's bytes are read. */
@@ -96,14 +97,13 @@ static void print_number(enum form form, const void *element, size_t size, uint6
 const char *cvq_element_print(const char *type, const void *element, size_t size,
 			      char text[CVQ_ELEMENT_TEXT])
 {
-	const bool is_big_endian = __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__;
 	const struct type *known = find_type(type);
 	const uint8_t *bytes = element;
 	uint64_t bits = 0;
 	char number[32] = "", hexadecimal[2 * CVQ_ELEMENT_BYTES + 1] = "";
 
 	for (size_t i = 0; i < size; i++) {
-		uint8_t byte = bytes[is_big_endian ? i : size - 1 - i];
+		uint8_t byte = bytes[CVQ_MACHINE_IS_BIG_ENDIAN ? i : size - 1 - i];
 		snprintf(hexadecimal + 2 * i, 3, "%02x", byte);
 		bits = bits << 8 | byte;
 	}

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/descriptors.h"
 #include "base/human.h"
 #include "base/json.h"
 #include "cli/element.h"
@@ -99,7 +100,7 @@ static int print_files(const struct cvq_listing *listing)
 		add_file(table, &listing->items[i]);
 	}
 	if (!table || cvq_table_print(table))
-		return cvq_fail_with(CVQ_EXIT_OUTPUT, NULL, "out of memory");
+		return cvq_fail_memory(CVQ_EXIT_OUTPUT);
 	char before[CVQ_HUMAN_SIZE], after[CVQ_HUMAN_SIZE], files[64];
 	printf("%s converted (%s -> %s), %" PRIu64 " passed through\n",
 	       count_files(tally.converted, files),
@@ -263,7 +264,7 @@ static int print_file(const struct inspection *inspection)
 {
 	char before[CVQ_HUMAN_SIZE], after[CVQ_HUMAN_SIZE];
 	if (inspection->checkpoint && print_tensors(inspection))
-		return cvq_fail_with(CVQ_EXIT_OUTPUT, NULL, "out of memory");
+		return cvq_fail_memory(CVQ_EXIT_OUTPUT);
 	cvq_human_size(inspection->size, before);
 	put_path(inspection);
 	if (inspection->image) {
@@ -362,8 +363,7 @@ static int inspect_file(const struct cvq_arguments *arguments,
 static int run(const struct cvq_arguments *arguments)
 {
 	const char *path = arguments->paths[0];
-	/* Not to be kept waiting by a fifo: */
-	cleanup_fd int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	cleanup_fd int fd = cvq_open_any(AT_FDCWD, path);
 	struct stat attributes;
 	if (fd < 0 || fstat(fd, &attributes)) {
 		struct cvq_reason reason;

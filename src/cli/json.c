@@ -15,7 +15,7 @@ int cvq_json_print(json_t *value, int code)
 	cleanup_free char *text = value ? json_dumps(value, JSON_INDENT(2)) : NULL;
 	json_decref(value);
 	if (!text)
-		return cvq_fail_with(CVQ_EXIT_OUTPUT, NULL, "out of memory");
+		return cvq_fail_memory(CVQ_EXIT_OUTPUT);
 	puts(text);
 	return code;
 }

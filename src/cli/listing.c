@@ -91,7 +91,7 @@ static int list_all(const char *directory, struct cvq_view *view,
 /* Without the alias a loader gets another file, or none. */
 static void warn_of_aliases(const char *directory, struct cvq_view *view)
 {
-	const struct cvq_log log = {.program = "cvq", .most = CVQ_LOG_WARNING};
+	const struct cvq_log log = {.program = "cvq"};
 	const struct cvq_aliases *aliases = &cvq_view_policy(view)->aliases;
 	struct cvq_reason reason;
 	for (size_t i = 0; i < aliases->count; i++)

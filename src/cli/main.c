@@ -24,11 +24,15 @@ static const struct cvq_command *const commands[] = {
 /*                                  Messages                                  */
 /* ========================================================================== */
 
+static void say(enum cvq_level level, const char *path, const struct cvq_reason *reason)
+{
+	const struct cvq_log log = {.program = "cvq"};
+	cvq_log(&log, level, "%s%s%s", path ? path : "", path ? ": " : "", reason->text);
+}
+
 int cvq_fail(enum cvq_exit code, const char *path, const struct cvq_reason *reason)
 {
-	const struct cvq_log log = {.program = "cvq", .most = CVQ_LOG_ERROR};
-	cvq_log(&log, CVQ_LOG_ERROR, "%s%s%s", path ? path : "", path ? ": " : "",
-		reason->text);
+	say(CVQ_LOG_ERROR, path, reason);
 	return code;
 }
 
@@ -40,6 +44,21 @@ int cvq_fail_with(enum cvq_exit code, const char *path, const char *format, ...)
 	cvq_explain_list(&reason, 0, format, arguments);
 	va_end(arguments);
 	return cvq_fail(code, path, &reason);
+}
+
+int cvq_fail_memory(enum cvq_exit code)
+{
+	return cvq_fail_with(code, NULL, "out of memory (end other programs)");
+}
+
+void cvq_remark(const char *path, const char *format, ...)
+{
+	struct cvq_reason reason;
+	va_list arguments;
+	va_start(arguments, format);
+	cvq_explain_list(&reason, 0, format, arguments);
+	va_end(arguments);
+	say(CVQ_LOG_WARNING, path, &reason);
 }
 
 static void print_help(void)
@@ -73,7 +92,7 @@ static int run_command(const struct cvq_command *command, int argc, char *argv[]
 	cleanup_free char *place = NULL;
 	cvq_err err = cvq_arguments_parse(command, argc, argv, &arguments, &place, &reason);
 	if (err == -ENOMEM)
-		cvq_explain(&reason, err, "out of memory");
+		cvq_explain(&reason, err, "out of memory (end other programs)");
 	if (err)
 		code = cvq_fail(CVQ_EXIT_USAGE, place, &reason);
 	else if (arguments.help)

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/bytes.h"
 #include "numeric/swap.h"
 
 /* A side of a box is no wider than this if the other side runs along another axis. */
@@ -40,14 +41,13 @@ bool cvq_pair_is_bytes(const struct cvq_tensor_at *at)
 static void open_side(struct cvq_pair_side *side, const struct cvq_tensor_at *at,
 		      bool is_bytes)
 {
-	const bool is_big_endian = __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__;
 	const struct cvq_storage *storage = storage_of(at);
 	*side = (struct cvq_pair_side){
 		.spill = at->checkpoint->spill,
 		.source = at->source,
 		.item_size = is_bytes ? 1 : storage->item_size,
 		.word_size = is_bytes ? 1 : storage->word_size,
-		.swapped = at->checkpoint->big_endian != is_big_endian,
+		.swapped = at->checkpoint->big_endian != CVQ_MACHINE_IS_BIG_ENDIAN,
 	};
 	side->start = record_of(at)->offset + at->tensor->offset * side->item_size;
 }

@@ -3,22 +3,15 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/human.h"
 #include "cli/terminal.h"
 
 #define SECONDS_BETWEEN 0.1
 #define BAR_WIDTH       24
-
-static double now(void)
-{
-	struct timespec time;
-	clock_gettime(CLOCK_MONOTONIC, &time);
-	return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
-}
 
 static bool shows_bar(const struct cvq_progress *progress)
 {
@@ -27,7 +20,7 @@ static bool shows_bar(const struct cvq_progress *progress)
 
 static double seconds_passed(const struct cvq_progress *progress)
 {
-	return now() - progress->began;
+	return cvq_clock_seconds() - progress->began;
 }
 
 void cvq_progress_begin(struct cvq_progress *progress, uint64_t total, bool quiet)
@@ -36,7 +29,7 @@ void cvq_progress_begin(struct cvq_progress *progress, uint64_t total, bool quie
 		.quiet = quiet,
 		.on_terminal = isatty(STDERR_FILENO),
 		.total = total,
-		.began = now(),
+		.began = cvq_clock_seconds(),
 	};
 }
 
@@ -73,7 +66,7 @@ static void draw(const struct cvq_progress *progress, uint64_t bytes)
 
 void cvq_progress_step(struct cvq_progress *progress, uint64_t bytes)
 {
-	double time = now();
+	double time = cvq_clock_seconds();
 	if (!shows_bar(progress) || time - progress->last_drawn < SECONDS_BETWEEN)
 		return;
 	progress->last_drawn = time;

@@ -154,16 +154,16 @@ static void print_waived(const struct cvq_verified *verified)
 	for (size_t i = 0; comparison && i < comparison->count; i++) {
 		const struct cvq_compared *tensor = &comparison->tensors[i];
 		if (is_waived(tensor) && named++ < MOST_MESSAGES)
-			cvq_fail_with(CVQ_EXIT_DONE, verified->where,
-				      "'%.100s' is converted, exactly, though the pattern "
-				      "'%.40s' keeps it (a view has it in FP32)",
-				      name_of(tensor), tensor->waived);
+			cvq_remark(verified->where,
+				   "'%.100s' is converted, exactly, though the pattern "
+				   "'%.40s' keeps it (a view has it in FP32)",
+				   name_of(tensor), tensor->waived);
 	}
 	if (named > MOST_MESSAGES)
-		cvq_fail_with(CVQ_EXIT_DONE, verified->where,
-			      "%" PRIu64 " more of its tensors are converted so (--json "
-			      "names them)",
-			      named - MOST_MESSAGES);
+		cvq_remark(verified->where,
+			   "%" PRIu64 " more of its tensors are converted so (--json "
+			   "names them)",
+			   named - MOST_MESSAGES);
 }
 
 static void print_faults(const struct cvq_verified *verified)
@@ -381,7 +381,7 @@ int cvq_report_end(struct cvq_report *report)
 	if (report->json)
 		return cvq_json_print(describe_whole(report), code);
 	if (cvq_table_print(report->table))
-		return cvq_fail_with(CVQ_EXIT_OUTPUT, NULL, "out of memory");
+		return cvq_fail_memory(CVQ_EXIT_OUTPUT);
 	print_sum(report);
 	return code;
 }

@@ -2,8 +2,6 @@
 /*
  * cvq run: a program, on a view that is mounted for it and taken away after it
  */
-#include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -69,8 +67,7 @@ static int run_program(const struct cvq_arguments *arguments, const char *folder
 {
 	cvq_cleanup(free_words) char **words = fill_in_all(arguments->words, view->path);
 	if (!words || setenv("CVQ_MODEL_DIR", view->path, 1))
-		return cvq_fail_with(CVQ_EXIT_NOT_EXECUTABLE, NULL,
-				     "out of memory (end other programs)");
+		return cvq_fail_memory(CVQ_EXIT_NOT_EXECUTABLE);
 	return cvq_supervise(words, folder, signals, view);
 }
 

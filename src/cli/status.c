@@ -239,8 +239,8 @@ static int print_view(const char *path, const json_t *status)
 	};
 	cleanup_table struct cvq_table *table = cvq_table_create(columns, 2);
 	if (!table)
-		return cvq_fail_with(CVQ_EXIT_OUTPUT, NULL, "out of memory");
-	char text[160], number[32], other[32], sizes[80];
+		return cvq_fail_memory(CVQ_EXIT_OUTPUT);
+	char text[192], number[32], other[32], sizes[80];
 	add_line(table, "view", path);
 	add_line(table, "source", text_of(status, "source"));
 	snprintf(text, sizeof(text), "%s converted (%s), %s passed through",
@@ -255,7 +255,7 @@ static int print_view(const char *path, const json_t *status)
 	add_line(table, "for", cvq_human_time((double)count_of(status, "uptime_s"), text));
 	add_activity(table, status);
 	if (cvq_table_print(table))
-		return cvq_fail_with(CVQ_EXIT_OUTPUT, NULL, "out of memory");
+		return cvq_fail_memory(CVQ_EXIT_OUTPUT);
 	return CVQ_EXIT_DONE;
 }
 
@@ -317,14 +317,14 @@ static int print_views(const struct places *places)
 		json_decref(status);
 	}
 	if (!table || !errors || cvq_table_print(table))
-		return cvq_fail_with(CVQ_EXIT_OUTPUT, NULL, "out of memory");
+		return cvq_fail_memory(CVQ_EXIT_OUTPUT);
 	fflush(stdout);
 	for (size_t i = 0; i < places->count; i++) {
 		struct cvq_reason reason;
 		if (!errors[i])
 			continue;
 		explain(errors[i], places->paths[i], &reason);
-		cvq_fail(CVQ_EXIT_DONE, places->paths[i], &reason);
+		cvq_remark(places->paths[i], "%s", reason.text);
 	}
 	return CVQ_EXIT_DONE;
 }

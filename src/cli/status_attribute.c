@@ -7,8 +7,7 @@
 #include <sys/xattr.h>
 
 #include "base/cleanup.h"
-
-#define NAME "user.cvq.status"
+#include "base/mountinfo.h"
 
 /* More than its counters and its last error can have grown between two calls. */
 #define SLACK 4096
@@ -22,14 +21,14 @@ cvq_err cvq_status_read(const char *path, json_t **status)
 		return -errno;
 	if (system.f_type != FUSE_SUPER_MAGIC)
 		return -ENODATA;
-	ssize_t size = getxattr(path, NAME, NULL, 0);
+	ssize_t size = getxattr(path, CVQ_STATUS_ATTRIBUTE, NULL, 0);
 	if (size < 0)
 		return errno == EOPNOTSUPP ? -ENODATA : -errno;
 	size += SLACK;
 	cleanup_free char *text = malloc((size_t)size);
 	if (!text)
 		return -ENOMEM;
-	size = getxattr(path, NAME, text, (size_t)size);
+	size = getxattr(path, CVQ_STATUS_ATTRIBUTE, text, (size_t)size);
 	if (size < 0)
 		return -errno;
 	*status = json_loadb(text, (size_t)size, 0, NULL);

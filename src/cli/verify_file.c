@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/descriptors.h"
 #include "cli/command.h"
 #include "cli/compare.h"
 #include "view/decide.h"
@@ -23,7 +24,7 @@ struct counterpart {
 int cvq_verify_fail(const char *path, cvq_err err)
 {
 	if (err == -ENOMEM)
-		return cvq_fail_with(CVQ_EXIT_OUTPUT, NULL, "out of memory");
+		return cvq_fail_memory(CVQ_EXIT_OUTPUT);
 	if (err == -ESTALE)
 		return cvq_fail_with(CVQ_EXIT_SOURCE, path,
 				     "it was modified meanwhile (verify it again)");
@@ -215,8 +216,7 @@ static int open_counterpart(const char *path, struct counterpart *counterpart,
 			    struct cvq_reason *fault)
 {
 	struct stat attributes;
-	/* Not to be kept waiting by a fifo: */
-	cleanup_fd int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	cleanup_fd int fd = cvq_open_any(AT_FDCWD, path);
 	if (fd < 0 || fstat(fd, &attributes)) {
 		cvq_err err = -errno;
 		return err == -ENOENT ? cvq_explain(fault, err, "it is missing")
@@ -279,10 +279,8 @@ static bool is_kept(const struct cvq_policy *policy, const char *path, bool is_s
 int cvq_verify_path(struct cvq_verification *verification, struct cvq_subject *subject,
 		    bool is_single)
 {
-	/* Not to be kept waiting by a fifo: */
 	cleanup_content struct cvq_content content = CVQ_NO_CONTENT;
-	content.fd =
-		open(subject->source_path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	content.fd = cvq_open_any(AT_FDCWD, subject->source_path);
 	const struct cvq_source source = {.fd = content.fd};
 	struct cvq_reason reason;
 	struct cvq_verdict *verdict = NULL;

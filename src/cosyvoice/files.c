@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 
 #include "base/cleanup.h"
+#include "base/descriptors.h"
 #include "base/json.h"
 #include "cosyvoice/check.h"
 #include "cosyvoice/onnx.h"
@@ -28,7 +29,7 @@ static const char save_again[] = "copy it again, or load it with torch and save 
 int cvq_package_open_at(void *context, const char *path)
 {
 	const int *directory = context;
-	int fd = openat(*directory, path, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+	int fd = cvq_open_any(*directory, path);
 	return fd >= 0 ? fd : -errno;
 }
 

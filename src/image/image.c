@@ -19,8 +19,6 @@
 
 #define LARGEST_NUMBER 8u
 
-static const bool machine_is_big_endian = __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__;
-
 struct cvq_image *cvq_image_ref(struct cvq_image *image)
 {
 	atomic_fetch_add_explicit(&image->references, 1, memory_order_relaxed);
@@ -59,10 +57,10 @@ static void compute(const struct cvq_image *image, const struct cvq_conversion *
 		memcpy(target, numbers, count * conversion->to_size);
 		return;
 	}
-	if (conversion->big_endian != machine_is_big_endian)
+	if (conversion->big_endian != CVQ_MACHINE_IS_BIG_ENDIAN)
 		cvq_swap_words(numbers, conversion->from_size, count);
 	image->convert(target, numbers, count);
-	if (machine_is_big_endian)
+	if (CVQ_MACHINE_IS_BIG_ENDIAN)
 		cvq_swap_words(target, conversion->to_size, count);
 }
 

@@ -288,7 +288,7 @@ int main(int argc, char **argv)
 	struct cvq_mount_options options;
 	struct cvq_context context = {
 		.options = &options,
-		.log = {.program = "cvq-mount", .most = CVQ_LOG_INFO},
+		.log = {.program = "cvq-mount"},
 	};
 	struct cvq_reason reason = {"out of memory (end other programs)"};
 	char *place;

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "mount/request.h"
 #include "mount/sourcecache.h"
 
@@ -287,7 +288,7 @@ static void op_read(fuse_req_t request, fuse_ino_t id, size_t size, off_t offset
 	(void)id;
 	struct cvq_context *context = cvq_request_context(request);
 	struct cvq_handle *file = cvq_request_handle(info);
-	uint64_t began = cvq_statistics_clock();
+	uint64_t began = cvq_clock_nanoseconds();
 
 	struct cvq_run run = {0};
 	/* Some readers never look into the cache. */

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/json.h"
 #include "cvq/cvq.h"
 #include "mount/context.h"
@@ -24,13 +25,6 @@ void cvq_statistics_init(struct cvq_statistics *statistics)
 void cvq_statistics_release(struct cvq_statistics *statistics)
 {
 	pthread_mutex_destroy(&statistics->mutex);
-}
-
-uint64_t cvq_statistics_clock(void)
-{
-	struct timespec time;
-	clock_gettime(CLOCK_MONOTONIC, &time);
-	return (uint64_t)time.tv_sec * 1000000000 + (uint64_t)time.tv_nsec;
 }
 
 /* The highest bit and the two after it: bucket 4 * n + m is from (4 + m) << (n - 2) on. */
@@ -52,7 +46,7 @@ static double end_of_bucket(unsigned bucket)
 
 void cvq_statistics_count_read(struct cvq_statistics *statistics, uint64_t began)
 {
-	unsigned bucket = bucket_of(cvq_statistics_clock() - began);
+	unsigned bucket = bucket_of(cvq_clock_nanoseconds() - began);
 	atomic_fetch_add_explicit(&statistics->latency[bucket], 1, memory_order_relaxed);
 }
 

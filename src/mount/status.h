@@ -26,8 +26,7 @@ struct cvq_statistics {
 void cvq_statistics_init(struct cvq_statistics *statistics);
 void cvq_statistics_release(struct cvq_statistics *statistics);
 
-/* The current time, to be given to cvq_statistics_count_read() afterwards. */
-uint64_t cvq_statistics_clock(void);
+/* A read has been answered that began at that time of cvq_clock_nanoseconds(). */
 void cvq_statistics_count_read(struct cvq_statistics *statistics, uint64_t began);
 
 void cvq_statistics_count_error(struct cvq_statistics *statistics, const char *message);

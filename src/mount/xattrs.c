@@ -10,16 +10,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/mountinfo.h"
 #include "mount/request.h"
 
-#define INFO   "user.cvq.info"
-#define STATUS "user.cvq.status"
+#define INFO "user.cvq.info"
 
 /* The name of the attribute of ours that the node has, or NULL. */
 static const char *own_name(const struct cvq_node *node)
 {
 	if (node->id == FUSE_ROOT_ID)
-		return STATUS;
+		return CVQ_STATUS_ATTRIBUTE;
 	return node->entry.verdict ? INFO : NULL;
 }
 

@@ -20,6 +20,7 @@
 #include <sys/sysmacros.h>
 
 #include "base/cleanup.h"
+#include "base/descriptors.h"
 
 #define SYSTEM_CONFIG "/etc/cvq.ini"
 #define USER_CONFIG   "cvq/cvq.ini"
@@ -364,7 +365,7 @@ static bool is_readable_kind(const struct stat *attributes)
 
 static cvq_err open_file(const char *path, FILE **file, struct cvq_reason *reason)
 {
-	cleanup_fd int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	cleanup_fd int fd = cvq_open_any(AT_FDCWD, path);
 	struct stat attributes;
 	if (fd < 0 || fstat(fd, &attributes))
 		return explain_open(-errno, reason);

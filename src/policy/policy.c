@@ -9,9 +9,6 @@
 
 #include "base/buffer.h"
 
-#define MIN_ALIGN 16
-#define MAX_ALIGN 65536
-
 static const char *const dtype_names[] = {"fp16", "bf16", NULL};
 static const char *const overflow_names[] = {"inf", "clamp", NULL};
 static const char *const checksum_names[] = {"seal", "exact", "none", NULL};
@@ -176,12 +173,12 @@ static cvq_err set_align(struct cvq_policy *policy, const char *value,
 	char *end;
 	errno = 0;
 	unsigned long align = strtoul(value, &end, 10);
-	if (errno || end == value || *end || value[0] == '-' || align < MIN_ALIGN ||
-	    align > MAX_ALIGN || (align & (align - 1)) != 0)
+	if (errno || end == value || *end || value[0] == '-' ||
+	    !cvq_policy_aligns_by(align))
 		return cvq_explain(reason, -EINVAL,
 				   "'%.60s' is no alignment (use source, or a power of two "
 				   "from %d to %d)",
-				   value, MIN_ALIGN, MAX_ALIGN);
+				   value, CVQ_MIN_ALIGN, CVQ_MAX_ALIGN);
 	policy->align = (uint32_t)align;
 	return 0;
 }

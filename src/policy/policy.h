@@ -58,6 +58,16 @@ struct cvq_policy {
 	struct cvq_aliases aliases;
 };
 
+#define CVQ_MIN_ALIGN 16
+#define CVQ_MAX_ALIGN 65536
+
+/* Whether payloads can be aligned by so many bytes. */
+static inline bool cvq_policy_aligns_by(unsigned long align)
+{
+	return align >= CVQ_MIN_ALIGN && align <= CVQ_MAX_ALIGN &&
+	       (align & (align - 1)) == 0;
+}
+
 /* Sets the defaults.  Returns 0 or -ENOMEM; release in either case. */
 cvq_err cvq_policy_init(struct cvq_policy *policy);
 void cvq_policy_release(struct cvq_policy *policy);

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 
 #include "base/cleanup.h"
+#include "base/descriptors.h"
 #include "view/content.h"
 #include "view/decide.h"
 
@@ -28,8 +29,7 @@ static bool options_in_range(const struct cvq_options *options)
 	       (unsigned)options->dtype <= CVQ_BF16 &&
 	       (unsigned)options->overflow <= CVQ_OVERFLOW_CLAMP &&
 	       (unsigned)options->checksum <= CVQ_CHECKSUM_NONE &&
-	       (options->align == 0 || (options->align >= 16 && options->align <= 65536 &&
-					(options->align & (options->align - 1)) == 0));
+	       (options->align == 0 || cvq_policy_aligns_by(options->align));
 }
 
 static cvq_err policy_from_options(struct cvq_policy *policy,
@@ -55,8 +55,7 @@ static cvq_err open_file(struct cvq_file *file, const char *path,
 	if (err)
 		return err;
 
-	/* Not to be kept waiting by a fifo: */
-	file->content.fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	file->content.fd = cvq_open_any(AT_FDCWD, path);
 	const struct cvq_source source = {.fd = file->content.fd};
 	struct stat attributes;
 	if (source.fd < 0)

@@ -11,10 +11,10 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/buffer.h"
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "view/folder.h"
 
 struct walk {
@@ -26,13 +26,6 @@ struct walk {
 	size_t count;
 	size_t capacity;
 };
-
-static double now(void)
-{
-	struct timespec time;
-	clock_gettime(CLOCK_MONOTONIC, &time);
-	return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
-}
 
 static void add_folder(struct walk *walk, const char *path)
 {
@@ -115,7 +108,7 @@ static bool count_folder(struct walk *walk, const char *folder_path)
 			continue;
 		}
 		count_name(walk, path, name->type);
-		if (now() > walk->deadline)
+		if (cvq_clock_seconds() > walk->deadline)
 			return false;
 	}
 	if (err)
@@ -126,7 +119,8 @@ static bool count_folder(struct walk *walk, const char *folder_path)
 void cvq_view_count(struct cvq_view *view, double seconds, struct cvq_census *census)
 {
 	*census = (struct cvq_census){.complete = true};
-	struct walk walk = {.view = view, .census = census, .deadline = now() + seconds};
+	struct walk walk = {
+		.view = view, .census = census, .deadline = cvq_clock_seconds() + seconds};
 
 	add_folder(&walk, "");
 	while (walk.count > 0) {
