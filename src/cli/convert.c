@@ -188,10 +188,17 @@ static cvq_err write_content(struct conversion *conversion, const struct cvq_lis
 	return err;
 }
 
+static bool was_stopped(cvq_err err)
+{
+	return stopped_by && (err == -ECANCELED || err == -EINTR);
+}
+
 static int write_file(struct conversion *conversion, struct cvq_listed *listed)
 {
 	cleanup_content struct cvq_content content;
 	cvq_err err = cvq_listed_open(conversion->view, listed, &content);
+	if (was_stopped(err))
+		return 128 + stopped_by;
 	if (err)
 		return fail_source(conversion, listed->path, err);
 	cleanup_output struct cvq_output output;
@@ -201,10 +208,10 @@ static int write_file(struct conversion *conversion, struct cvq_listed *listed)
 	cvq_progress_file(&conversion->progress, listed->path);
 	bool reading_failed;
 	err = write_content(conversion, listed, &content, output.fd, &reading_failed);
-	if (stopped_by && (err == -ECANCELED || err == -EINTR))
-		return 128 + stopped_by;
 	if (!err)
 		err = cvq_output_finish(&output, &listed->entry.attributes);
+	if (was_stopped(err))
+		return 128 + stopped_by;
 	if (err) {
 		cvq_progress_clear(&conversion->progress);
 		return reading_failed ? fail_source(conversion, listed->path, err)
