@@ -90,6 +90,7 @@ fi
 report=$("$cvq" check "$model" 2>&1) || {
 	code=$?
 	printf '%s\n' "$report" >&2
+	echo "optimize_and_start.sh: COMMAND was not started (correct that; to start it all the same: cvq run MODEL_DIR -- COMMAND)" >&2
 	exit "$code"
 }
 in_place=(--in-place)

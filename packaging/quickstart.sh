@@ -132,7 +132,7 @@ if $sample; then
 
 Nothing was converted yet; the bytes are computed when they are read. Try:
   cmp $(printf %q "$model")/hift.pt $quoted/hift.pt    # the vocoder stays as it is
-  python3 -c 'import torch; print(torch.load("$mountpoint/llm.pt"))'
+  python3 -c 'import torch; print(torch.load("$mountpoint/llm.pt"))'    # if torch is there
 With a model of your own:
   packaging/quickstart.sh pretrained_models/CosyVoice2-0.5B
 END

@@ -16,7 +16,9 @@ int cvq_destination_fail(const struct cvq_destination *destination, const char *
 {
 	return cvq_fail_with(CVQ_EXIT_OUTPUT, destination->path,
 			     "'%.100s' cannot be written: %s (%s)", path, strerror(error),
-			     error == ENOSPC ? "make room on its disk" : "check it");
+			     error == ENOSPC || error == EDQUOT
+				     ? "make room there, and go on with --force"
+				     : "check it");
 }
 
 /* ========================================================================== */
@@ -134,8 +136,10 @@ static int check_apart(const struct cvq_destination *destination, const char *so
 	cleanup_fd int nearest = open_nearest(destination->path);
 	if (nearest < 0)
 		return cvq_fail_with(CVQ_EXIT_OUTPUT, destination->path,
-				     "it cannot be made: %s (make its parent first)",
-				     strerror(-nearest));
+				     "it cannot be made: %s (%s)", strerror(-nearest),
+				     nearest == -ENOENT
+					     ? "make its parent first"
+					     : "choose a place where you may write");
 	bool apart = !lies_in(nearest, folders);
 	struct stat there;
 	const char *shared = NULL;

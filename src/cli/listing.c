@@ -133,10 +133,10 @@ int cvq_listing_none_converts(const char *directory, const struct cvq_policy *po
 					     so, listed->path,
 					     listed->entry.verdict->reason);
 	}
-	return cvq_fail_with(CVQ_EXIT_SOURCE, directory,
-			     "no checkpoint is in it, %s (give the directory that holds "
-			     "*.pt files)",
-			     so);
+	struct cvq_reason advice;
+	cvq_policy_advise(policy, &advice);
+	return cvq_fail_with(CVQ_EXIT_SOURCE, directory, "no checkpoint is in it, %s (%s)",
+			     so, advice.text);
 }
 
 cvq_err cvq_listed_open(struct cvq_view *view, struct cvq_listed *listed,

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "base/buffer.h"
+#include "base/cleanup.h"
 #include "cli/status_attribute.h"
 
 /* The status of the view that 'path' lies in; NULL if it is in none. */
@@ -38,39 +38,46 @@ static bool same_text(const json_t *options, const char *name, const char *wante
 	return false;
 }
 
-static char *join(const char *const *patterns, size_t count)
+static bool has_pattern(const struct cvq_globs *globs, const char *pattern)
 {
-	struct cvq_buffer text = {0};
-	for (size_t i = 0; i < count; i++) {
-		cvq_buffer_append(&text, " ", i > 0);
-		cvq_buffer_append(&text, patterns[i], strlen(patterns[i]));
-	}
-	cvq_buffer_append(&text, "", 1);
-	if (text.error)
-		cvq_buffer_release(&text);
-	return (char *)text.data;
+	for (size_t i = 0; i < globs->count; i++)
+		if (strcmp(globs->patterns[i], pattern) == 0)
+			return true;
+	return false;
 }
 
-static bool same_patterns(const json_t *options, const char *name,
+static bool lists_pattern(const json_t *array, const char *pattern)
+{
+	for (size_t i = 0; i < json_array_size(array); i++) {
+		const char *listed = json_string_value(json_array_get(array, i));
+		if (listed && strcmp(listed, pattern) == 0)
+			return true;
+	}
+	return false;
+}
+
+static bool same_patterns(const json_t *options, const char *name, const char *option,
 			  const struct cvq_globs *globs, struct cvq_reason *reason)
 {
 	const json_t *array = json_object_get(options, name);
-	size_t count = json_array_size(array);
-	cleanup_free const char **found = calloc(count + 1, sizeof(*found));
-	for (size_t i = 0; i < count && found; i++) {
+	for (size_t i = 0; i < json_array_size(array); i++) {
 		const char *pattern = json_string_value(json_array_get(array, i));
-		found[i] = pattern ? pattern : "";
+		if (pattern && !has_pattern(globs, pattern)) {
+			cvq_explain(reason, 0,
+				    "it is mounted with --%s '%.100s' (add that)", option,
+				    pattern);
+			return false;
+		}
 	}
-	cleanup_free char *is = found ? join(found, count) : NULL;
-	cleanup_free char *wanted =
-		join((const char *const *)globs->patterns, globs->count);
-	if (!json_is_array(array) || !is || !wanted || strcmp(is, wanted) == 0)
-		return true;
-	cvq_explain(reason, 0,
-		    "it is mounted with other patterns for %s: '%.50s', not '%.50s' (give "
-		    "the options of the mount)",
-		    name, is, wanted);
-	return false;
+	for (size_t i = 0; json_is_array(array) && i < globs->count; i++)
+		if (!lists_pattern(array, globs->patterns[i])) {
+			cvq_explain(reason, 0,
+				    "it is mounted without --%s '%.100s' (give the options "
+				    "and the configuration of the mount)",
+				    option, globs->patterns[i]);
+			return false;
+		}
+	return true;
 }
 
 bool cvq_mount_has_rules(const char *path, const struct cvq_policy *policy, bool *is_mount,
@@ -82,9 +89,11 @@ bool cvq_mount_has_rules(const char *path, const struct cvq_policy *policy, bool
 	bool same = same_text(options, "dtype", cvq_dtype_name(policy->dtype), reason) &&
 		    same_text(options, "overflow", cvq_overflow_name(policy->overflow),
 			      reason) &&
-		    same_patterns(options, "convert", &policy->convert_files, reason) &&
-		    same_patterns(options, "keep", &policy->keep_files, reason) &&
-		    same_patterns(options, "keep_tensor", &policy->keep_tensors, reason);
+		    same_patterns(options, "convert", "convert", &policy->convert_files,
+				  reason) &&
+		    same_patterns(options, "keep", "keep", &policy->keep_files, reason) &&
+		    same_patterns(options, "keep_tensor", "keep-tensor",
+				  &policy->keep_tensors, reason);
 	json_decref(status);
 	return same;
 }

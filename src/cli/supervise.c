@@ -2,7 +2,8 @@
 /*
  * The program is in our process group.  So what the terminal sends to the foreground,
  * as Ctrl-C and Ctrl-Z do, reaches it without us, and we must neither pass that on nor
- * die of it.  What is sent to us alone is passed on.
+ * die of it.  What a process sends to us is passed on.  (If it was sent to the whole
+ * group, the program gets it twice: nothing tells us so.)
  */
 #include "cli/supervise.h"
 
@@ -25,7 +26,10 @@ static int explain_exec(const char *name, int error)
 		return cvq_fail_with(CVQ_EXIT_NOT_FOUND, name,
 				     "there is no such program (check its name)");
 	return cvq_fail_with(CVQ_EXIT_NOT_EXECUTABLE, name,
-			     "it cannot be executed: %s (check it)", strerror(error));
+			     "it cannot be executed: %s (%s)", strerror(error),
+			     error == EACCES
+				     ? "give a program; a file becomes one by chmod +x"
+				     : "check it");
 }
 
 static _Noreturn void exec_program(char *const *words, const char *folder, pid_t parent,

@@ -194,10 +194,11 @@ static void announce(struct cvq_context *context)
 	if (!census->complete || census->converted > 0)
 		return;
 	bool any_asks = *census->first_left.text;
+	struct cvq_reason advice;
+	cvq_policy_advise(&context->options->policy, &advice);
 	cvq_log(&context->log, CVQ_LOG_WARNING, "%s: no checkpoint %s (%s)",
 		context->options->source, any_asks ? "converts" : "is in it",
-		any_asks ? census->first_left.text
-			 : "give the directory that holds *.pt files");
+		any_asks ? census->first_left.text : advice.text);
 }
 
 /* Leaves the terminal if wanted, and serves.  'session' is mounted; it ends in any case. */

@@ -303,6 +303,16 @@ cvq_err cvq_policy_set(struct cvq_policy *policy, const char *name, const char *
 	return option->set(policy, value, reason);
 }
 
+void cvq_policy_advise(const struct cvq_policy *policy, struct cvq_reason *advice)
+{
+	const struct cvq_globs *wanted = &policy->convert_files;
+	if (wanted->count > 0)
+		cvq_explain(advice, 0, "give the directory that holds %.100s files",
+			    wanted->patterns[0]);
+	else
+		cvq_explain(advice, 0, "no pattern is set: say --convert '*.pt'");
+}
+
 /* ========================================================================== */
 /*                                  The whole                                 */
 /* ========================================================================== */

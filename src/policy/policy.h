@@ -68,6 +68,9 @@ static inline bool cvq_policy_aligns_by(unsigned long align)
 	       (align & (align - 1)) == 0;
 }
 
+/* Says what to do where no file's name asks for conversion. */
+void cvq_policy_advise(const struct cvq_policy *policy, struct cvq_reason *advice);
+
 /* Sets the defaults.  Returns 0 or -ENOMEM; release in either case. */
 cvq_err cvq_policy_init(struct cvq_policy *policy);
 void cvq_policy_release(struct cvq_policy *policy);

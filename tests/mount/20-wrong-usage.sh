@@ -122,6 +122,7 @@ says()
 
 mkdir "$work/bare"
 says "no checkpoint is in it (give the directory that holds *.pt files)"
+says "no checkpoint is in it (give the directory that holds *.ckpt files)" --convert '*.ckpt'
 cp "$original/fixed.pt" "$work/bare/hift.pt"
 says "no checkpoint converts ('hift.pt': it is kept by the pattern '*hift*')"
 echo text >"$work/bare/flow.pt" # tells more, in whatever order they are listed

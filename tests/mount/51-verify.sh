@@ -268,7 +268,9 @@ mount_view --dtype bf16 --keep 'flow*'
 verify 2 "$original" "$view"
 says 'view: it is mounted with dtype bf16, not fp16 \(add --dtype bf16\)$'
 verify 2 --dtype bf16 "$original" "$view"
-says "view: it is mounted with other patterns for keep: .* flow\*', not "
+says "view: it is mounted with --keep 'flow\*' \(add that\)$"
+verify 2 --dtype bf16 --keep 'flow*' --keep-tensor '*bias' "$original" "$view"
+says "view: it is mounted without --keep-tensor '\*bias' \(give the options "
 verify 0 --quiet --dtype bf16 --keep 'flow*' "$original" "$view"
 verify 2 "$original/CosyVoice2-0.5B" "$view/CosyVoice2-0.5B"
 verify 2 "$original/CosyVoice2-0.5B/llm.pt" "$view/CosyVoice2-0.5B/llm.pt"
