@@ -125,8 +125,9 @@ class Bench:
             server.wait()
 
     @contextmanager
-    def null_server(self, size: int, threads: int = 16) -> Iterator[str]:
-        with self.rival_server(os.path.join(TOOLS, "null_fs"), str(size), str(threads)) as null:
+    def null_server(self, size: int, threads: int = 16, *source: str) -> Iterator[str]:
+        program = os.path.join(TOOLS, "null_fs")
+        with self.rival_server(program, str(size), str(threads), *source) as null:
             yield os.path.join(null, "file")
 
     def set_read_ahead(self, mountpoint: str, kilobytes: int) -> None:
@@ -181,7 +182,7 @@ class Bench:
     def print_row(self, result: Result) -> None:
         target = "" if result.target is None else f"<= {result.target:.2f}"
         mark = "MISSED" if result.missed() else ""
-        print(f"{result.number:>3}  {result.what:<44} {result.rival:<24} "
+        print(f"{result.number:>3}  {result.what:<44} {result.rival:<25} "
               f"{result.median:9.4f} {result.rival_median:9.4f} {result.unit:<5}"
               f"{result.ratio:7.3f} {target:>8} {100 * result.spread:5.0f}% {mark}", flush=True)
 
@@ -205,17 +206,20 @@ class Bench:
 
     def first_read(self) -> None:
         size = os.stat(os.path.join(self.native, "llm.pt")).st_size
+        source = os.path.join(self.model, "llm.pt")
         for kilobytes in (128, 1024) if is_root() else (128,):
             for readers in (1, 4):
-                with self.mounted() as view, self.null_server(size) as null:
-                    file = os.path.join(view, "llm.pt")
-                    if is_root():
-                        self.set_read_ahead(view, kilobytes)
-                        self.set_read_ahead(self.null, kilobytes)
-                    options = ["-c", "-t", str(readers)]
-                    self.compare("2", f"first read, {kilobytes} KiB ahead, {readers} reader(s)",
-                                 "null server", 1 / 0.95, lambda: read_rate(file, *options),
-                                 lambda: read_rate(null, *options))
+                what = f"first read, {kilobytes} KiB ahead, {readers} reader(s)"
+                options = ["-c", "-t", str(readers)]
+                for rival, target, read in (("null server", 1 / 0.95, []),
+                                            ("null server, reads source", None, [source])):
+                    with self.mounted() as view, self.null_server(size, 16, *read) as null:
+                        file = os.path.join(view, "llm.pt")
+                        if is_root():
+                            self.set_read_ahead(view, kilobytes)
+                            self.set_read_ahead(self.null, kilobytes)
+                        self.compare("2", what, rival, target, lambda: read_rate(file, *options),
+                                     lambda: read_rate(null, *options))
         if not is_root():
             self.skip("2", "readahead of 1 MiB needs root")
 
@@ -488,7 +492,7 @@ def main() -> int:
         rounds = arguments.rounds or (1 if arguments.short else 5)
         bench = Bench(folder, rounds, arguments.short)
         bench.make_model()
-        print(f"{'#':>3}  {'what':<44} {'rival':<24} {'cvq':>9} {'rival':>9}      {'ratio':>7} "
+        print(f"{'#':>3}  {'what':<44} {'rival':<25} {'cvq':>9} {'rival':>9}      {'ratio':>7} "
               f"{'target':>8} spread")
         for number, measure in bench.everything().items():
             if not arguments.only or number in arguments.only.split(","):

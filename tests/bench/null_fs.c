@@ -1,26 +1,31 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A file system with one file, "file", whose bytes cost nothing: every read is answered
- * from one buffer, by libfuse's own loop.  It is the limit of the transport.
+ * from one buffer, by libfuse's own loop.  It is the limit of the transport; with SOURCE,
+ * of which it reads two bytes for each and does nothing with them, that of converting.
  *
- *	null_fs SIZE [THREADS] MOUNTPOINT
+ *	null_fs SIZE [THREADS [SOURCE]] MOUNTPOINT
  */
 #define FUSE_USE_VERSION FUSE_MAKE_VERSION(3, 12)
 #include <fuse_lowlevel.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #define FILE_INODE   2
 #define BUFFER_BYTES (1u << 20)
+#define PIECE_BYTES  (64u << 10) /* as cvq has them */
 #define TIMEOUT      1.0
 #define THREADS      16
 
 static uint64_t size;
 static char buffer[BUFFER_BYTES];
+static int source = -1;
 
 static struct stat attributes_of(fuse_ino_t inode)
 {
@@ -59,6 +64,19 @@ static void null_open(fuse_req_t request, fuse_ino_t inode, struct fuse_file_inf
 	fuse_reply_open(request, info);
 }
 
+static void read_source(uint64_t offset, uint64_t length)
+{
+	char piece[PIECE_BYTES];
+	while (length > 0) {
+		size_t wanted = length < sizeof(piece) ? (size_t)length : sizeof(piece);
+		ssize_t got = pread(source, piece, wanted, (off_t)offset);
+		if (got <= 0)
+			return;
+		offset += (uint64_t)got;
+		length -= (uint64_t)got;
+	}
+}
+
 static void null_read(fuse_req_t request, fuse_ino_t inode, size_t length, off_t offset,
 		      struct fuse_file_info *info)
 {
@@ -66,7 +84,10 @@ static void null_read(fuse_req_t request, fuse_ino_t inode, size_t length, off_t
 	(void)info;
 	uint64_t left = (uint64_t)offset < size ? size - (uint64_t)offset : 0;
 	length = length < left ? length : left;
-	fuse_reply_buf(request, buffer, length < BUFFER_BYTES ? length : BUFFER_BYTES);
+	length = length < BUFFER_BYTES ? length : BUFFER_BYTES;
+	if (source >= 0)
+		read_source(2 * (uint64_t)offset, 2 * length);
+	fuse_reply_buf(request, buffer, length);
 }
 
 static const struct fuse_lowlevel_ops operations = {
@@ -81,11 +102,15 @@ int main(int argc, char *argv[])
 	char options[] = "-oro,fsname=null_fs";
 	char *words[] = {argv[0], options, NULL};
 	struct fuse_args arguments = FUSE_ARGS_INIT(2, words);
-	if (argc < 3 || argc > 4) {
-		fprintf(stderr, "usage: null_fs SIZE [THREADS] MOUNTPOINT\n");
+	if (argc < 3 || argc > 5) {
+		fprintf(stderr, "usage: null_fs SIZE [THREADS [SOURCE]] MOUNTPOINT\n");
 		return 2;
 	}
 	size = strtoull(argv[1], NULL, 10);
+	if (argc > 4 && (source = open(argv[3], O_RDONLY | O_CLOEXEC)) < 0) {
+		perror(argv[3]);
+		return 1;
+	}
 	struct fuse_session *session =
 		fuse_session_new(&arguments, &operations, sizeof(operations), NULL);
 	fuse_opt_free_args(&arguments);
