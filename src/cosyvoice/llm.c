@@ -2,7 +2,6 @@
 /*
  * cosyvoice/llm/llm.py: TransformerLM, Qwen2LM and CosyVoice3LM; and the Qwen2 in them
  */
-
 #include "cosyvoice/encoder.h"
 
 /* ========================================================================== */
