@@ -122,8 +122,16 @@ static int add_up(struct conversion *conversion)
 					 &conversion->listing, "nothing is written");
 }
 
+/* A call that a signal ended is no fault of what it was for. */
+static bool was_stopped(cvq_err err)
+{
+	return stopped_by && (err == -ECANCELED || err == -EINTR);
+}
+
 static int fail_source(const struct conversion *conversion, const char *path, cvq_err err)
 {
+	if (was_stopped(err))
+		return 128 + stopped_by;
 	if (err == -ESTALE)
 		return cvq_fail_with(CVQ_EXIT_SOURCE, conversion->source,
 				     "'%.100s' was modified meanwhile (convert again)",
@@ -139,6 +147,13 @@ static int fail_source(const struct conversion *conversion, const char *path, cv
 			     "'%.100s' cannot be read: %s (check it)", path,
 			     err == -EBADMSG ? "one of its compressed entries is damaged"
 					     : strerror(-err));
+}
+
+static int fail_output(const struct conversion *conversion, const char *path, cvq_err err)
+{
+	return was_stopped(err)
+		       ? 128 + stopped_by
+		       : cvq_destination_fail(&conversion->destination, path, -err);
 }
 
 /* Better to learn now that a file may not be read than with half of them written. */
@@ -188,35 +203,25 @@ static cvq_err write_content(struct conversion *conversion, const struct cvq_lis
 	return err;
 }
 
-static bool was_stopped(cvq_err err)
-{
-	return stopped_by && (err == -ECANCELED || err == -EINTR);
-}
-
 static int write_file(struct conversion *conversion, struct cvq_listed *listed)
 {
 	cleanup_content struct cvq_content content;
 	cvq_err err = cvq_listed_open(conversion->view, listed, &content);
-	if (was_stopped(err))
-		return 128 + stopped_by;
 	if (err)
 		return fail_source(conversion, listed->path, err);
 	cleanup_output struct cvq_output output;
 	err = cvq_output_begin(&output, conversion->destination.folder, listed->path);
 	if (err)
-		return cvq_destination_fail(&conversion->destination, listed->path, -err);
+		return fail_output(conversion, listed->path, err);
 	cvq_progress_file(&conversion->progress, listed->path);
 	bool reading_failed;
 	err = write_content(conversion, listed, &content, output.fd, &reading_failed);
 	if (!err)
 		err = cvq_output_finish(&output, &listed->entry.attributes);
-	if (was_stopped(err))
-		return 128 + stopped_by;
 	if (err) {
 		cvq_progress_clear(&conversion->progress);
 		return reading_failed ? fail_source(conversion, listed->path, err)
-				      : cvq_destination_fail(&conversion->destination,
-							     listed->path, -err);
+				      : fail_output(conversion, listed->path, err);
 	}
 	cvq_progress_file_done(
 		&conversion->progress, (uint64_t)listed->entry.attributes.st_size,
@@ -238,7 +243,7 @@ static int write_link(struct conversion *conversion, const struct cvq_listed *li
 	    unlinkat(conversion->destination.folder, listed->path, 0) == 0 &&
 	    symlinkat(target, conversion->destination.folder, listed->path) == 0)
 		return CVQ_EXIT_DONE;
-	return cvq_destination_fail(&conversion->destination, listed->path, errno);
+	return fail_output(conversion, listed->path, -errno);
 }
 
 static int write_folder(struct conversion *conversion, const struct cvq_listed *listed)
@@ -252,7 +257,7 @@ static int write_folder(struct conversion *conversion, const struct cvq_listed *
 		     AT_SYMLINK_NOFOLLOW) == 0 &&
 	     S_ISDIR(there.st_mode)))
 		return CVQ_EXIT_DONE;
-	return cvq_destination_fail(&conversion->destination, listed->path, errno);
+	return fail_output(conversion, listed->path, -errno);
 }
 
 static int write_entry(struct conversion *conversion, struct cvq_listed *listed)
@@ -315,8 +320,7 @@ static int write_info(struct conversion *conversion)
 	cvq_err err = cvq_output_begin(&output, conversion->destination.folder, INFO_NAME);
 	FILE *file = err ? NULL : fdopen(dup(output.fd), "w");
 	if (!file)
-		return cvq_destination_fail(&conversion->destination, INFO_NAME,
-					    err ? -err : errno);
+		return fail_output(conversion, INFO_NAME, err ? err : -errno);
 	cleanup_free char *source = realpath(conversion->source, NULL);
 	fprintf(file, "Written by cvq %s from ", CVQ_VERSION_STRING);
 	cvq_put_readable(file, source ? source : conversion->source);
@@ -340,8 +344,7 @@ static int write_info(struct conversion *conversion)
 		err = -EIO; /* the reason went with an earlier flush */
 	if (!err)
 		err = cvq_output_finish(&output, NULL);
-	return err ? cvq_destination_fail(&conversion->destination, INFO_NAME, -err)
-		   : CVQ_EXIT_DONE;
+	return err ? fail_output(conversion, INFO_NAME, err) : CVQ_EXIT_DONE;
 }
 
 /* ========================================================================== */
