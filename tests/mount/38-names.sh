@@ -88,9 +88,13 @@ for name in "${odd[@]}" "$(longest 255 '')"; do
 		>"$work/mount.out" || fail "'$name' cannot be mounted by a relative name"
 	check_mount "$work/views/$name"
 	# As mount(8) and fstab do it, which has a shell start cvq-mount.
+	# A type with a second dot, here of a path, mount(8) does not hand on.
 	if is_root && command -v mount.fuse3 >/dev/null; then
-		mount -t "fuse.$CVQ_MOUNT" -o user,nofail,dtype=fp16 -- "$work/sources/$name" \
-			"$work/views/$name" >"$work/mount.out" || fail "'$name' cannot be mounted by mount(8)"
+		by=mount
+		[[ $CVQ_MOUNT != *.* ]] || by=mount.fuse3
+		"$by" "$work/sources/$name" "$work/views/$name" -t "fuse.$CVQ_MOUNT" \
+			-o user,nofail,dtype=fp16 >"$work/mount.out" ||
+			fail "'$name' cannot be mounted by $by"
 		check_mount "$work/views/$name"
 	fi
 done
