@@ -50,6 +50,11 @@ void cvq_put_readable(FILE *out, const char *text)
 	}
 }
 
+bool cvq_is_of_content(cvq_err err)
+{
+	return err == CVQ_ERR_CONTENT || err == CVQ_ERR_NOTHING;
+}
+
 bool cvq_is_shortage(cvq_err err)
 {
 	return err == -ENOMEM || err == -EMFILE || err == -ENFILE;

@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdio.h>
 
-/* The type name is the contract: 0, a negative errno value, or CVQ_ERR_CONTENT. */
+/* The type name is the contract: 0, a negative errno value, or one of the codes below. */
 typedef int cvq_err;
 
 /*
@@ -22,11 +22,14 @@ struct cvq_reason {
 };
 
 /*
- * The code of everything that is wrong with a file's *content*.  Such a file is
- * passed through unchanged; every other code means that cvq could not find out.
- * It is no errno, so no system call fails with it.
+ * The codes for a file's *content*.  Such a file is passed through unchanged; every other
+ * code means that cvq could not find out.  They are no errno, so no system call fails with
+ * them.
  */
-#define CVQ_ERR_CONTENT (-4096)
+#define CVQ_ERR_CONTENT (-4096) /* something is wrong with it, or it is not understood */
+#define CVQ_ERR_NOTHING (-4097) /* it is in order, and nothing in it is to be converted */
+
+bool cvq_is_of_content(cvq_err err);
 
 /* Whether 'err' is a lack of memory or descriptors, which says nothing about a file. */
 bool cvq_is_shortage(cvq_err err);

@@ -72,8 +72,8 @@ bool cvq_lfs_pointer_begins(const void *head, size_t length);
 
 /*
  * Reads the checkpoint of 'size' bytes.  Returns 0; CVQ_ERR_CONTENT with the
- * reason if it is not a checkpoint or not fully understood; a negative errno if
- * that could not be found out.
+ * reason if it is not a checkpoint or not fully understood; CVQ_ERR_NOTHING with the reason
+ * if it is a program of torch's; a negative errno if that could not be found out.
  */
 cvq_err cvq_checkpoint_open(const struct cvq_source *source, uint64_t size,
 			    struct cvq_checkpoint **checkpoint, struct cvq_reason *reason);

@@ -216,10 +216,10 @@ static cvq_err read_alignment(struct reading *reading)
 static cvq_err check_kind(struct reading *reading)
 {
 	if (has_record(reading, "constants.pkl"))
-		return cvq_explain(reading->reason, CVQ_ERR_CONTENT,
+		return cvq_explain(reading->reason, CVQ_ERR_NOTHING,
 				   "it is a TorchScript file");
 	if (has_record(reading, ".data/extern_modules"))
-		return cvq_explain(reading->reason, CVQ_ERR_CONTENT,
+		return cvq_explain(reading->reason, CVQ_ERR_NOTHING,
 				   "it is a torch.package file");
 	if (!has_record(reading, "data.pkl") ||
 	    (!has_record(reading, "version") && !has_record(reading, ".data/version")))

@@ -227,6 +227,12 @@ static int write_file(struct conversion *conversion, struct cvq_listed *listed)
 		&conversion->progress, (uint64_t)listed->entry.attributes.st_size,
 		cvq_entry_converted(&listed->entry) ? "converted"
 						    : listed->entry.verdict->reason);
+	if (listed->entry.verdict->unfit) {
+		cvq_progress_clear(&conversion->progress);
+		cvq_remark(conversion->source,
+			   "'%.100s' cannot be converted and is copied as it is: %s",
+			   listed->path, listed->entry.verdict->reason);
+	}
 	return CVQ_EXIT_DONE;
 }
 

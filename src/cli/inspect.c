@@ -343,7 +343,7 @@ static int inspect_file(const struct cvq_arguments *arguments,
 				&inspection.name_reason);
 	cvq_err err = look(&inspection, source);
 	int code;
-	if (err && err != CVQ_ERR_CONTENT)
+	if (err && !cvq_is_of_content(err))
 		code = cvq_fail_with(CVQ_EXIT_SOURCE, path,
 				     "it cannot be read: %s (check it)", strerror(-err));
 	else

@@ -122,17 +122,20 @@ int cvq_listing_open(const char *directory, const struct cvq_policy *policy,
 int cvq_listing_none_converts(const char *directory, const struct cvq_policy *policy,
 			      const struct cvq_listing *listing, const char *so)
 {
-	/* The reason of the first file that asked tells more than that there is none. */
+	/* The reason of one file that asked tells more than that there is none. */
+	const struct cvq_listed *telling = NULL;
 	for (size_t i = 0; i < listing->count; i++) {
 		const struct cvq_listed *listed = &listing->items[i];
 		if (cvq_listed_is_file(listed) &&
-		    cvq_policy_wants_file(policy, listed->path))
-			return cvq_fail_with(CVQ_EXIT_SOURCE, directory,
-					     "no checkpoint in it converts, %s ('%.60s': "
-					     "%.120s)",
-					     so, listed->path,
-					     listed->entry.verdict->reason);
+		    cvq_policy_wants_file(policy, listed->path) &&
+		    (!telling ||
+		     (listed->entry.verdict->unfit && !telling->entry.verdict->unfit)))
+			telling = listed;
 	}
+	if (telling)
+		return cvq_fail_with(CVQ_EXIT_SOURCE, directory,
+				     "no checkpoint in it converts, %s ('%.60s': %.120s)",
+				     so, telling->path, telling->entry.verdict->reason);
 	struct cvq_reason advice;
 	cvq_policy_advise(policy, &advice);
 	return cvq_fail_with(CVQ_EXIT_SOURCE, directory, "no checkpoint is in it, %s (%s)",

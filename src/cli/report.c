@@ -166,6 +166,15 @@ static void print_waived(const struct cvq_verified *verified)
 			   named - MOST_MESSAGES);
 }
 
+/* Equal as it is, such a file is not what its reader hopes for. */
+static void print_unfit(const struct cvq_verified *verified)
+{
+	if (verified->unfit)
+		cvq_remark(verified->where,
+			   "it cannot be converted and is passed through: %s",
+			   verified->reason);
+}
+
 static void print_faults(const struct cvq_verified *verified)
 {
 	const struct cvq_comparison *comparison = verified->comparison;
@@ -370,6 +379,7 @@ cvq_err cvq_report_file(struct cvq_report *report, const struct cvq_verified *ve
 	cvq_err err = report->json ? describe_file(report, verified)
 				   : print_file(report, verified);
 	fflush(stdout); /* before what stderr says of it */
+	print_unfit(verified);
 	print_faults(verified);
 	print_waived(verified);
 	return err;

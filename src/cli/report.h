@@ -18,6 +18,7 @@ struct cvq_verified {
 	/* NULL: its tensors were not compared, as it is passed through or at fault. */
 	const struct cvq_comparison *comparison;
 	bool converted;          /* or would be, were it not at fault */
+	bool unfit;              /* as a verdict is */
 	const char *reason;      /* why it is passed through; else NULL */
 	struct cvq_reason fault; /* of the file as a whole; "": none */
 };

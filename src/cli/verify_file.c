@@ -70,10 +70,10 @@ static cvq_err open_checkpoints(const struct cvq_subject *subject,
 	cvq_err err = cvq_checkpoint_open(&source->source, subject->version->size,
 					  &source->checkpoint, &why);
 	if (err)
-		return err == CVQ_ERR_CONTENT ? -ESTALE : err; /* it was planned before */
+		return cvq_is_of_content(err) ? -ESTALE : err; /* it was planned before */
 	err = cvq_checkpoint_open(&view->source, counterpart->size, &view->checkpoint,
 				  &why);
-	if (err == CVQ_ERR_CONTENT)
+	if (cvq_is_of_content(err))
 		cvq_explain(fault, 0, "it cannot be understood: %s", why.text);
 	else if (err && err != -ENOMEM)
 		cvq_explain(fault, 0, "it cannot be read: %s", cvq_compare_failure(err));
@@ -255,6 +255,7 @@ int cvq_verify_subject(struct cvq_verification *verification,
 		.path = subject->path,
 		.where = subject->view_path ? subject->view_path : subject->source_path,
 		.converted = subject->verdict->converted,
+		.unfit = subject->verdict->unfit,
 		.reason = subject->verdict->reason,
 	};
 	cvq_progress_file(&verification->progress, subject->path);

@@ -170,7 +170,7 @@ static cvq_err check_json(struct file *file, const struct slots *slots,
 static cvq_err explain_weights(cvq_err err, const struct cvq_reason *why,
 			       struct cvq_reason *reason)
 {
-	if (err == CVQ_ERR_CONTENT)
+	if (cvq_is_of_content(err))
 		return cvq_explain(reason, err, "is not understood: %.200s", why->text);
 	return err ? cvq_explain(reason, err, "cannot be read: %s", strerror(-err)) : 0;
 }

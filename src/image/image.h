@@ -41,8 +41,8 @@ struct cvq_image_summary {
  * Plans the image of the checkpoint of 'size' bytes in 'source'.  The source is
  * borrowed for the call only; the policy too.
  *
- * Returns 0 and an image; CVQ_ERR_CONTENT with the reason if the file is to be passed
- * through; a negative errno if planning failed.
+ * Returns 0 and an image; CVQ_ERR_CONTENT or CVQ_ERR_NOTHING with the reason if the file is
+ * to be passed through; a negative errno if planning failed.
  */
 cvq_err cvq_image_plan(const struct cvq_source *source, uint64_t size,
 		       const struct cvq_policy *policy, struct cvq_image **image,

@@ -23,7 +23,7 @@ static cvq_err take_selection(struct cvq_planning *planning,
 	summary->storages = count;
 	summary->converted_storages = selection->converted;
 	if (selection->converted == 0)
-		return cvq_explain(planning->reason, CVQ_ERR_CONTENT,
+		return cvq_explain(planning->reason, CVQ_ERR_NOTHING,
 				   "it holds no FP32 tensor to convert");
 	return 0;
 }

@@ -191,14 +191,34 @@ static void announce(struct cvq_context *context)
 	       cvq_human_size(census->view_bytes, view),
 	       (unsigned long long)census->passed);
 	fflush(stdout);
-	if (!census->complete || census->converted > 0)
-		return;
-	bool any_asks = *census->first_left.text;
+}
+
+/* Says on the terminal what the user may miss in the view. */
+static void warn_of_census(const struct cvq_context *context)
+{
+	const struct cvq_census *census = &context->census;
+	const char *source = context->options->source;
 	struct cvq_reason advice;
-	cvq_policy_advise(&context->options->policy, &advice);
-	cvq_log(&context->log, CVQ_LOG_WARNING, "%s: no checkpoint %s (%s)",
-		context->options->source, any_asks ? "converts" : "is in it",
-		any_asks ? census->first_left.text : advice.text);
+
+	if (census->complete && census->converted == 0 && *census->left.text) {
+		cvq_log(&context->log, CVQ_LOG_WARNING, "%s: no checkpoint converts (%s)",
+			source, census->left.text);
+	} else if (census->complete && census->converted == 0) {
+		cvq_policy_advise(&context->options->policy, &advice);
+		cvq_log(&context->log, CVQ_LOG_WARNING, "%s: no checkpoint is in it (%s)",
+			source, advice.text);
+	} else if (census->unfit > 1) {
+		cvq_log(&context->log, CVQ_LOG_WARNING,
+			"%s: %llu checkpoints cannot be converted, one is %s (cvq inspect "
+			"%s "
+			"says it of all)",
+			source, (unsigned long long)census->unfit, census->left.text,
+			source);
+	} else if (census->unfit == 1) {
+		cvq_log(&context->log, CVQ_LOG_WARNING,
+			"%s: a checkpoint cannot be converted, %s", source,
+			census->left.text);
+	}
 }
 
 /* Leaves the terminal if wanted, and serves.  'session' is mounted; it ends in any case. */
@@ -214,6 +234,7 @@ static int serve(struct cvq_context *context, struct fuse_session *session)
 	bool is_due = cvq_ending_is_due(&context->ending);
 	if (!is_due) {
 		announce(context); /* which may wait for who reads it */
+		warn_of_census(context);
 		is_due = cvq_ending_is_due(&context->ending);
 	}
 	if (is_due) {

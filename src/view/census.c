@@ -17,10 +17,18 @@
 #include "base/clock.h"
 #include "view/folder.h"
 
+/* What asks for conversion and stays as it is; who tells more stands further down. */
+enum left {
+	LEFT_NONE,
+	LEFT_KEPT, /* by a pattern */
+	LEFT_ALONE,
+	LEFT_UNFIT,
+};
+
 struct walk {
 	struct cvq_view *view;
 	struct cvq_census *census;
-	bool left_is_kept; /* census->first_left is of a file that a pattern keeps */
+	enum left left; /* which census->left tells of */
 	double deadline;
 	char **folders; /* paths still to be listed; owned */
 	size_t count;
@@ -37,16 +45,22 @@ static void add_folder(struct walk *walk, const char *path)
 		walk->folders[walk->count++] = steal_pointer(copy);
 }
 
-/* Remembers why the file that asks for conversion stays as it is, if it is the first; one
- * that a pattern keeps only until another one tells more. */
-static void note_left(struct walk *walk, const char *path, const char *why, bool is_kept)
+/* Remembers why the file stays as it is, if it is the first that tells so much. */
+static void note_left(struct walk *walk, const char *path, const char *why, enum left left)
 {
-	struct cvq_census *census = walk->census;
-	if (!cvq_policy_wants_file(cvq_view_policy(walk->view), path) ||
-	    (*census->first_left.text && (is_kept || !walk->left_is_kept)))
+	if (!cvq_policy_wants_file(cvq_view_policy(walk->view), path) || left <= walk->left)
 		return;
-	cvq_explain(&census->first_left, 0, "'%.100s': %s", path, why);
-	walk->left_is_kept = is_kept;
+	cvq_explain(&walk->census->left, 0, "'%.100s': %s", path, why);
+	walk->left = left;
+}
+
+static enum left left_as(const struct walk *walk, const char *path,
+			 const struct cvq_verdict *verdict)
+{
+	if (verdict->unfit)
+		return LEFT_UNFIT;
+	return cvq_policy_keeping_pattern(cvq_view_policy(walk->view), path) ? LEFT_KEPT
+									     : LEFT_ALONE;
 }
 
 /* Counts what a look at 'path' tells. */
@@ -63,13 +77,14 @@ static void count_entry(struct walk *walk, const char *path)
 		census->view_bytes += (uint64_t)entry.attributes.st_size;
 	} else if (S_ISREG(entry.attributes.st_mode)) {
 		census->passed++;
+		census->unfit += entry.verdict->unfit;
 		note_left(walk, path, entry.verdict->reason,
-			  cvq_policy_keeping_pattern(cvq_view_policy(walk->view), path));
+			  left_as(walk, path, entry.verdict));
 	} else if (S_ISLNK(entry.attributes.st_mode)) {
 		note_left(walk, path,
 			  "it is a link, and shown as one (-o symlinks=follow shows the "
 			  "file, if it is outside)",
-			  false);
+			  LEFT_ALONE);
 	} else if (S_ISDIR(entry.attributes.st_mode) && !entry.hidden) {
 		add_folder(walk, path);
 	}

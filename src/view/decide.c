@@ -126,6 +126,7 @@ static cvq_err decide_for_now(cvq_err err, struct cvq_verdict **verdict)
 	if (failed)
 		return failed;
 	(*verdict)->for_now = true;
+	(*verdict)->unfit = err != -ESTALE;
 	if (err != -ESTALE && err != -EACCES && err != -EPERM)
 		(*verdict)->failure = -EIO;
 	return 0;
@@ -146,13 +147,16 @@ cvq_err cvq_decide_content(const struct cvq_source *source, const struct cvq_pol
 		return -errno;
 	if (!cvq_version_unmodified(&before, attributes))
 		return -ESTALE;
-	if (err && err != CVQ_ERR_CONTENT)
+	if (err && !cvq_is_of_content(err))
 		return err;
+	bool unfit = err == CVQ_ERR_CONTENT;
 	err = planned ? cvq_verdict_create(cvq_image_summary(planned), NULL, verdict)
 		      : cvq_verdict_create(NULL, reason.text, verdict);
-	if (!err)
-		*image = steal_pointer(planned);
-	return err;
+	if (err)
+		return err;
+	(*verdict)->unfit = unfit;
+	*image = steal_pointer(planned);
+	return 0;
 }
 
 /* The same of a file of the view, and remembers it. */

@@ -22,7 +22,8 @@ struct cvq_verdict {
 	bool converted;
 	struct cvq_image_summary summary; /* of the image, if converted ... */
 	char *reason;                     /* ... else why it is passed through */
-	bool for_now;    /* a later look at the same version may come to another */
+	bool unfit;   /* it should convert, but is damaged, not understood or unreadable */
+	bool for_now; /* a later look at the same version may come to another */
 	cvq_err failure; /* -EIO: it could not be read, so opening fails; else 0 */
 };
 

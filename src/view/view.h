@@ -188,9 +188,11 @@ struct cvq_census {
 	uint64_t passed;
 	uint64_t source_bytes; /* of the converted files */
 	uint64_t view_bytes;
-	bool complete; /* false if time ran out, or a folder could not be read */
-	/* The first that asks for conversion and is passed through, and why; or "". */
-	struct cvq_reason first_left;
+	bool complete;  /* false if time ran out, or a folder could not be read */
+	uint64_t unfit; /* of those passed, as a verdict is */
+	/* One that asks for conversion and is passed through, and why; an unfit one if
+	 * there are any.  "": none. */
+	struct cvq_reason left;
 };
 
 /* Walks the tree and counts, for at most 'seconds' (and the file it is at). */

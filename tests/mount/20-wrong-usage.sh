@@ -128,5 +128,31 @@ says "no checkpoint converts ('hift.pt': it is kept by the pattern '*hift*')"
 echo text >"$work/bare/flow.pt" # tells more, in whatever order they are listed
 says "no checkpoint converts ('flow.pt': it is no checkpoint"
 rm "$work/bare/flow.pt"
+
+# Beside one that converts, only what cannot be converted is worth a word.
+named()
+{
+	mount_at "$work/mixed" "$view"
+	expect_summary 1 "$1"
+	expect "$2" "$(cat "$work/mount.err")" "stderr after mounting"
+	unmount_view
+}
+mkdir "$work/mixed"
+cp "$original/fixed.pt" "$work/mixed/llm.pt"
+cp "$original/fixed.pt" "$work/mixed/hift.pt"
+"$PYTHON" -c 'import sys; open(sys.argv[1], "wb").write(open(sys.argv[2], "rb").read()[:-30])' \
+	"$work/mixed/flow.pt" "$original/fixed.pt"
+cut="'flow.pt': its zip archive is cut off (copy it again)"
+named 2 "cvq-mount: $work/mixed: a checkpoint cannot be converted, $cut"
+mv "$work/mixed/flow.pt" "$work/mixed/spk2info.pt"
+named 2 ""
+cp "$work/mixed/spk2info.pt" "$work/mixed/flow.pt"
+cp "$work/mixed/flow.pt" "$work/mixed/flow.pt.pt"
+mount_at "$work/mixed" "$view"
+grep -qE "^cvq-mount: $work/mixed: 2 checkpoints cannot be converted, one is 'flow.*: its zip archive \
+is cut off \(copy it again\) \(cvq inspect $work/mixed says it of all\)$" "$work/mount.err" ||
+	fail "it reads: $(cat "$work/mount.err")"
+unmount_view
+
 ln -s "$original/fixed.pt" "$work/bare/llm.pt"
 says "('llm.pt': it is a link, and shown as one (-o symlinks=follow" --symlinks keep

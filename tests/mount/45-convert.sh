@@ -117,6 +117,15 @@ convert 3 "$work/integers" "$work/new"
 grep -q 'steps.pt.*no FP32' "$work/err" || fail "it reads: $(cat "$work/err")"
 [ ! -e "$work/new" ] || fail "something was written though there is nothing to convert"
 
+# What cannot be converted is named, for it is not what its reader hopes for.
+cp "$work/large/llm.pt" "$work/integers"
+echo text >"$work/integers/flow.pt"
+convert 0 --quiet "$work/integers" "$work/mixed"
+[[ $(cat "$work/err") == "cvq: $work/integers: 'flow.pt' cannot be converted and is copied as it \
+is: it is no checkpoint: "* ]] || fail "it reads: $(cat "$work/err")"
+expect 1 "$(wc -l <"$work/err")" "files named"
+cmp "$work/integers/flow.pt" "$work/mixed/flow.pt" || fail "flow.pt is not copied as it is"
+
 # A full disk, as far as a test can have one.
 status=0
 (

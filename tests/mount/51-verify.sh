@@ -256,6 +256,10 @@ verify 1 "$work/source" "$work/copy"
 says 'copy/folder: it is missing$'
 mkdir "$work/copy/folder"
 verify 0 "$work/source" "$work/copy"
+echo text | tee "$work/source/spoiled.pt" >"$work/copy/spoiled.pt"
+verify 0 --quiet "$work/source" "$work/copy"
+says 'copy/spoiled\.pt: it cannot be converted and is passed through: it is no checkpoint: '
+rm "$work/source/spoiled.pt" "$work/copy/spoiled.pt"
 
 # More faults than one wants to read.
 verify 1 --quiet "$original/CosyVoice2-0.5B" "$original/CosyVoice2-0.5B"
@@ -336,6 +340,10 @@ verify 3 "$work/empty"
 says 'no checkpoint is in it, nothing is verified'
 verify 3 --keep '*.pt' "$work/source" "$work/copy"
 says "no checkpoint in it converts, nothing is verified \('hift\.pt': it is kept by the pattern "
+echo text >"$work/source/spoiled.pt" # tells more
+verify 3 --keep '[lp]*.pt' "$work/source"
+says "nothing is verified \('spoiled\.pt': it is no checkpoint: "
+rm "$work/source/spoiled.pt"
 verify 3 "$work/source/hift.pt"
 says "hift\.pt: it does not convert, nothing is verified: it is kept by the pattern '\*hift\*'$"
 verify 0 "$work/source/hift.pt" "$work/copy/hift.pt"

@@ -316,6 +316,8 @@ static void the_census_counts_what_the_view_shows(void **state)
 	assert_int_equal(census.converted, 2); /* llm.pt and folder/leaves.pt */
 	/* hift.pt notes.txt notes.pt empty.pt folder/weights.bin */
 	assert_int_equal(census.passed, 5);
+	assert_int_equal(census.unfit, 2); /* notes.pt empty.pt */
+	assert_non_null(strstr(census.left.text, ".pt': it is "));
 	assert_int_equal(census.source_bytes, 2 * entry.version.size);
 	assert_int_equal(census.view_bytes, 2 * entry.attributes.st_size);
 
