@@ -198,26 +198,24 @@ static void warn_of_census(const struct cvq_context *context)
 {
 	const struct cvq_census *census = &context->census;
 	const char *source = context->options->source;
-	struct cvq_reason advice;
 
-	if (census->complete && census->converted == 0 && *census->left.text) {
-		cvq_log(&context->log, CVQ_LOG_WARNING, "%s: no checkpoint converts (%s)",
-			source, census->left.text);
-	} else if (census->complete && census->converted == 0) {
+	if (census->complete && census->converted == 0) {
+		bool any_asks = *census->left.text;
+		struct cvq_reason advice;
 		cvq_policy_advise(&context->options->policy, &advice);
-		cvq_log(&context->log, CVQ_LOG_WARNING, "%s: no checkpoint is in it (%s)",
-			source, advice.text);
-	} else if (census->unfit > 1) {
-		cvq_log(&context->log, CVQ_LOG_WARNING,
-			"%s: %llu checkpoints cannot be converted, one is %s (cvq inspect "
-			"%s "
-			"says it of all)",
-			source, (unsigned long long)census->unfit, census->left.text,
-			source);
+		cvq_log(&context->log, CVQ_LOG_WARNING, "%s: no checkpoint %s (%s)", source,
+			any_asks ? "converts" : "is in it",
+			any_asks ? census->left.text : advice.text);
 	} else if (census->unfit == 1) {
 		cvq_log(&context->log, CVQ_LOG_WARNING,
 			"%s: a checkpoint cannot be converted, %s", source,
 			census->left.text);
+	} else if (census->unfit > 1) {
+		cvq_log(&context->log, CVQ_LOG_WARNING,
+			"%s: %llu checkpoints cannot be converted, one is %s "
+			"(cvq inspect %s says it of all)",
+			source, (unsigned long long)census->unfit, census->left.text,
+			source);
 	}
 }
 

@@ -140,8 +140,7 @@ named()
 mkdir "$work/mixed"
 cp "$original/fixed.pt" "$work/mixed/llm.pt"
 cp "$original/fixed.pt" "$work/mixed/hift.pt"
-"$PYTHON" -c 'import sys; open(sys.argv[1], "wb").write(open(sys.argv[2], "rb").read()[:-30])' \
-	"$work/mixed/flow.pt" "$original/fixed.pt"
+head -c -30 "$original/fixed.pt" >"$work/mixed/flow.pt"
 cut="'flow.pt': its zip archive is cut off (copy it again)"
 named 2 "cvq-mount: $work/mixed: a checkpoint cannot be converted, $cut"
 mv "$work/mixed/flow.pt" "$work/mixed/spk2info.pt"
